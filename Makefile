@@ -1,0 +1,68 @@
+# Two commands do everything: `make run` and `make test`. Both set up what they need, and only that.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+DATA ?= data
+WEB_SOURCES := $(shell find api/web -path api/web/node_modules -prune -o -path api/web/dist -prune -o -type f -print 2>/dev/null)
+
+.PHONY: setup run test bench faults lint lock clean
+
+setup: .venv/.run api/web/dist/index.html  ## everything that running needs, no test servers
+	@echo "Ready: $(BIN)/schoolgate and $(BIN)/school-sim"
+
+run: setup  ## the gateway with a simulated school talking to it
+	@$(BIN)/python scripts/demo.py --data $(DATA)
+
+test: .venv/.dev .cache/servers api/web/dist/index.html lint  ## every test, against real servers
+	$(BIN)/pytest
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.dev .cache/servers api/web/dist/index.html  ## figures with their baselines, nothing asserted
+	$(BIN)/python -m tests.bench
+
+faults: .venv/.dev .cache/servers api/web/dist/index.html  ## the long form of the fault tests
+	SCHOOLGATE_FAULT_ROUNDS=500 $(BIN)/pytest tests/faults --timeout 7200
+
+lock: .venv/.uv  ## renew the lock files: versions and hashes, no addresses
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 --no-header \
+	    pyproject.toml requirements/run.in -o requirements/run.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 --no-header \
+	    -c requirements/run.txt pyproject.toml requirements/dev.in -o requirements/dev.txt
+
+clean:
+	rm -rf .venv .cache api/web/node_modules api/web/dist build *.egg-info
+
+.venv/.uv: requirements/bootstrap.txt
+	@echo "── Python environment in .venv"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+.venv/.run: requirements/run.txt pyproject.toml | .venv/.uv
+	@echo "── Python packages (locked, with hashes)"
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/run.txt
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.run
+	@echo "── Python packages for tests (locked, with hashes)"
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@
+
+api/web/node_modules/.stamp: api/web/package.json api/web/package-lock.json | .venv/.run
+	@echo "── Packages of the web pages (locked, with hashes)"
+	cd api/web && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund
+	@touch $@
+
+api/web/dist/index.html: api/web/node_modules/.stamp $(WEB_SOURCES)
+	@echo "── Building the web pages"
+	cd api/web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run build
+
+.cache/servers: scripts/test_servers.sh tests/integration/npm/package-lock.json | .venv/.dev
+	@echo "── Real servers and browsers for the tests"
+	bash scripts/test_servers.sh
+	@mkdir -p $(@D) && touch $@

@@ -1,0 +1,1 @@
+"""What comes in: the MQTT door, the bridge, payload formats, the device registry."""

@@ -1,0 +1,1 @@
+"""MQTT, server side (the door) and client side (the bridge)."""

@@ -1,0 +1,1 @@
+"""Payload formats: bytes in, values or DecodeError out; no I/O, no clock."""

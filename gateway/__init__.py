@@ -1,0 +1,1 @@
+"""The core: composition root, configuration, store, ingest, attendance, alerts, schedule."""

@@ -1,0 +1,1 @@
+"""What is proven: credentials, Merkle batches, contract, chain, IPFS, verification."""

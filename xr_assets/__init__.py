@@ -1,0 +1,1 @@
+"""What is shown: intake gate, conversion, variants, library, class rooms."""
