@@ -34,6 +34,7 @@ device = Table(
     Column("subscribe_grants", Text, nullable=False, default="[]"),
     Column("created_us", BigInteger, nullable=False),
     Column("adopted_us", BigInteger),
+    Column("revision", BigInteger, nullable=False, index=True),  # grows with every change of any device
 )
 
 device_status = Table(

@@ -1,0 +1,249 @@
+"""The device registry: who may talk to us, under which secret, on which topics.
+
+Rows change only through the functions that take a connection; each raises the table's `revision`, so that a
+running gateway notices what the command line changed beside it. `Registry` is the view in memory that the ways in
+and the ingest read on every message.
+"""
+
+import enum
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from devices.tables import device, device_status
+
+DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+class DeviceState(enum.StrEnum):
+    """Seen: it talks, nobody adopted it, its frames are kept. Active: its frames count. Revoked: it may not talk."""
+
+    SEEN = "seen"
+    ACTIVE = "active"
+    REVOKED = "revoked"
+
+
+class PayloadFormat(enum.StrEnum):
+    """How a device's payloads are read."""
+
+    NATIVE = "native"
+    HOME_ASSISTANT = "homeassistant"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One registry entry. Grants are MQTT topic filters beyond the device's own topics."""
+
+    id: str
+    kind: str
+    name: str
+    place: str
+    state: DeviceState
+    format: PayloadFormat
+    secret_digest: bytes | None
+    publish_grants: tuple[str, ...]
+    subscribe_grants: tuple[str, ...]
+    created_us: int
+    adopted_us: int | None
+
+
+class UnknownDevice(LookupError):
+    """No device of this id is in the registry."""
+
+
+class DeviceExists(ValueError):
+    """A device of this id is in the registry already."""
+
+
+def digest_of(secret: str) -> bytes:
+    """Returns what is stored of a secret. Secrets are 256 random bits, so one hash is as strong as many rounds,
+    and a storm of sign-ins stays cheap."""
+    return hashlib.sha256(b"schoolgate device secret\x00" + secret.encode()).digest()
+
+
+def check_id(device_id: str) -> None:
+    """Raises ValueError, saying what is allowed, unless `device_id` is legal in a topic and in an address."""
+    if not DEVICE_ID.fullmatch(device_id):
+        raise ValueError(
+            "a device id is 1 to 64 letters, digits, '_', '.', ':' or '-', and starts with a letter or digit"
+        )
+
+
+def check_kind(kind: str) -> None:
+    """Raises ValueError, saying what is allowed, unless `kind` is a plain word like 'sensor' or 'door-reader'."""
+    if not KIND.fullmatch(kind):
+        raise ValueError("a kind is 1 to 32 lower-case letters, digits, '_' or '-', and starts with a letter")
+
+
+def _next_revision(connection: Connection) -> int:
+    return int(connection.execute(select(func.coalesce(func.max(device.c.revision), 0) + 1)).scalar_one())
+
+
+def revision(connection: Connection) -> int:
+    """Returns a number that grows with every change of the registry, by whichever process."""
+    return int(connection.execute(select(func.coalesce(func.max(device.c.revision), 0))).scalar_one())
+
+
+def add(
+    connection: Connection,
+    device_id: str,
+    kind: str,
+    now_us: int,
+    *,
+    name: str = "",
+    place: str = "",
+    publish: Iterable[str] = (),
+    subscribe: Iterable[str] = (),
+) -> str:
+    """Adds an active device and returns its secret, which is stored nowhere. Raises DeviceExists, ValueError."""
+    check_id(device_id)
+    check_kind(kind)
+    if connection.execute(select(device.c.id).where(device.c.id == device_id)).first() is not None:
+        raise DeviceExists(device_id)
+    secret = secrets.token_urlsafe(32)
+    connection.execute(
+        insert(device).values(
+            id=device_id,
+            kind=kind,
+            name=name,
+            place=place,
+            state=DeviceState.ACTIVE,
+            format=PayloadFormat.NATIVE,
+            secret_digest=digest_of(secret),
+            publish_grants=json.dumps(list(publish)),
+            subscribe_grants=json.dumps(list(subscribe)),
+            created_us=now_us,
+            adopted_us=now_us,
+            revision=_next_revision(connection),
+        )
+    )
+    return secret
+
+
+def note_seen(
+    connection: Connection, device_id: str, kind: str, name: str, place: str, format_: PayloadFormat, now_us: int
+) -> None:
+    """Enters a device that talks and that nobody adopted. It has no secret: it talks through somebody else."""
+    connection.execute(
+        insert(device).values(
+            id=device_id,
+            kind=kind,
+            name=name,
+            place=place,
+            state=DeviceState.SEEN,
+            format=format_,
+            created_us=now_us,
+            publish_grants="[]",
+            subscribe_grants="[]",
+            revision=_next_revision(connection),
+        )
+    )
+
+
+def change(
+    connection: Connection, device_id: str, *, kind: str | None = None, name: str | None = None, place: str | None = None
+) -> None:
+    """Changes what is given. Raises UnknownDevice, ValueError."""
+    if kind is not None:
+        check_kind(kind)
+    given = {"kind": kind, "name": name, "place": place}
+    _update(connection, device_id, {key: value for key, value in given.items() if value is not None})
+
+
+def adopt(connection: Connection, device_id: str, now_us: int) -> None:
+    """Makes a seen device active. Adopting an active device changes nothing. Raises UnknownDevice."""
+    _update(connection, device_id, {"state": DeviceState.ACTIVE, "adopted_us": now_us})
+
+
+def revoke(connection: Connection, device_id: str) -> None:
+    """Ends a device's right to talk; what it said stays. Raises UnknownDevice."""
+    _update(connection, device_id, {"state": DeviceState.REVOKED, "secret_digest": None})
+
+
+def renew_secret(connection: Connection, device_id: str, now_us: int) -> str:
+    """Gives a device a new secret, and the right to talk if it was revoked or only seen. Raises UnknownDevice."""
+    secret = secrets.token_urlsafe(32)
+    _update(
+        connection,
+        device_id,
+        {"state": DeviceState.ACTIVE, "secret_digest": digest_of(secret), "adopted_us": now_us},
+    )
+    return secret
+
+
+def _update(connection: Connection, device_id: str, values: Mapping[str, object]) -> None:
+    changed = connection.execute(
+        update(device).where(device.c.id == device_id).values(**values, revision=_next_revision(connection))
+    )
+    if changed.rowcount == 0:
+        raise UnknownDevice(device_id)
+
+
+def _from_row(row: Row[tuple[object, ...]]) -> Device:
+    return Device(
+        id=row.id,
+        kind=row.kind,
+        name=row.name,
+        place=row.place,
+        state=DeviceState(row.state),
+        format=PayloadFormat(row.format),
+        secret_digest=row.secret_digest,
+        publish_grants=tuple(json.loads(row.publish_grants)),
+        subscribe_grants=tuple(json.loads(row.subscribe_grants)),
+        created_us=row.created_us,
+        adopted_us=row.adopted_us,
+    )
+
+
+def load(connection: Connection) -> dict[str, Device]:
+    """Returns every device by id."""
+    return {row.id: _from_row(row) for row in connection.execute(select(device))}
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """What is known of a device's liveness as of the last commit that wrote it; None: never."""
+
+    is_online: bool | None
+    last_seen_us: int | None
+    clock_right_us: int | None
+
+
+def load_status(connection: Connection) -> dict[str, DeviceStatus]:
+    """Returns the stored liveness of every device that ever had one."""
+    return {
+        row.device_id: DeviceStatus(row.is_online, row.last_seen_us, row.clock_right_us)
+        for row in connection.execute(select(device_status))
+    }
+
+
+class Registry:
+    """The registry in memory. Read by the event loop and by the writer's thread; replaced whole, never edited."""
+
+    def __init__(self) -> None:
+        self.devices: Mapping[str, Device] = {}
+        self.revision = -1
+
+    def refresh(self, connection: Connection) -> bool:
+        """Reads the table again if it changed since the last call; returns whether it did."""
+        current = revision(connection)
+        if current == self.revision:
+            return False
+        self.devices = load(connection)
+        self.revision = current
+        return True
+
+    def authenticate(self, device_id: str, secret: bytes) -> Device | None:
+        """Returns the active device that signs in with this secret, or None. Takes the same time either way."""
+        found = self.devices.get(device_id)
+        expected = found.secret_digest if found is not None and found.secret_digest is not None else bytes(32)
+        given = hashlib.sha256(b"schoolgate device secret\x00" + secret).digest()
+        is_right = hmac.compare_digest(expected, given)
+        return found if is_right and found is not None and found.state is DeviceState.ACTIVE else None

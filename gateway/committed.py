@@ -1,0 +1,70 @@
+"""What one transaction of the writer committed, for the stages after it. Times are µs since 1970 UTC."""
+
+from dataclasses import dataclass, field
+
+from devices.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One measurement of one device."""
+
+    id: int
+    device_id: str
+    measurement: str
+
+
+@dataclass(frozen=True, slots=True)
+class TapRow:
+    """One tap as committed; `person_id` is the holder of the card at that moment, None for an unknown card."""
+
+    id: int
+    device_id: str
+    at_us: int
+    received_us: int
+    clock: Clock
+    credential_ref: str
+    kind: str
+    direction: str | None
+    person_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChange:
+    """A device was seen for the first time, adopted, revoked, came online (True) or went offline (False)."""
+
+    device_id: str
+    state: str
+    is_online: bool | None
+    at_us: int
+
+
+@dataclass(slots=True)
+class Committed:
+    """Rows in commit order. `readings`: (series_id, at_us, frame_no, value, clock), the rows as stored.
+
+    `retained_readings` have the same shape, but came out of a broker's retained store: they may fill a last value
+    and reset no timer. `frame_no` grows by one a frame over the life of the database, and is the live cursor.
+    """
+
+    committed_us: int
+    last_frame_no: int
+    readings: list[tuple[int, int, int, float, int]] = field(default_factory=list)
+    retained_readings: list[tuple[int, int, int, float, int]] = field(default_factory=list)
+    taps: list[TapRow] = field(default_factory=list)
+    device_changes: list[DeviceChange] = field(default_factory=list)
+    dead_letters: int = 0
+    duplicates: int = 0
+    frames: int = 0
+
+    def extend(self, later: "Committed") -> None:
+        """Takes in what a later transaction committed."""
+        self.committed_us = later.committed_us
+        self.last_frame_no = later.last_frame_no
+        self.readings += later.readings
+        self.retained_readings += later.retained_readings
+        self.taps += later.taps
+        self.device_changes += later.device_changes
+        self.dead_letters += later.dead_letters
+        self.duplicates += later.duplicates
+        self.frames += later.frames

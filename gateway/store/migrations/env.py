@@ -1,0 +1,9 @@
+"""Alembic's entry: runs the migrations on the connection that `gateway.store.database.migrate` hands over."""
+
+from alembic import context
+
+from gateway.store.schema import ALL_METADATA
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=list(ALL_METADATA), render_as_batch=True)
+context.run_migrations()

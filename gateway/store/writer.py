@@ -1,0 +1,296 @@
+"""The single writer: a thread that commits what has come in since its last commit as one transaction.
+
+Group commit needs no timer: while one transaction is on its way to the disk, the next group gathers. After the
+commit the event loop is told once: acknowledgements first, then the stages that read what was committed.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from devices.frame import Frame, Intake
+from gateway.committed import Committed
+from gateway.errors import Unavailable
+from gateway.store.database import is_damage, mark_damaged
+
+T = TypeVar("T")
+log = structlog.get_logger("store")
+
+MAX_FRAMES = 8192
+"""A group is closed at this many frames, so that one commit's latency stays bounded."""
+
+RETRY_S = (0.1, 0.25, 0.5, 1.0, 2.0)
+"""Pauses after failed commits; the last one repeats until the disk takes writes again."""
+
+
+class Ingest(Protocol):
+    """What turns frames into rows, in the writer's thread and transaction."""
+
+    def apply(self, connection: Connection, intakes: list[Intake]) -> Committed:
+        """Writes everything the intakes hold. On any exception the caller rolls back and calls `forget`."""
+
+    def forget(self) -> None:
+        """Drops whatever memory may be ahead of the disk after a rollback; it is read again when needed."""
+
+    def bury(self, connection: Connection, frame: Frame, reason: str) -> None:
+        """Stores a frame that `apply` could not store as a dead letter."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """A piece of work for the next transaction, from the event loop. Its result crosses threads, hence Any."""
+
+    run: Callable[[Connection], Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class WriterStatus:
+    """Figures for people and for /metrics. `failure`: why commits fail right now, None if they do not."""
+
+    failure: str | None = None
+    queue_bytes: int = 0
+    frames_total: int = 0
+    duplicates_total: int = 0
+    dead_letters_total: int = 0
+    commits_total: int = 0
+    failed_commits_total: int = 0
+    commit_ms: float = 0.0
+
+
+class Writer:
+    """Owns the writing connection. `submit`, `on_room` and `write` are called on the event loop's thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        path: Path,
+        ingest: Ingest,
+        queue_cap_bytes: int,
+        on_committed: Callable[[Committed], None],
+        on_damage: Callable[[str], None],
+    ) -> None:
+        self._engine = engine
+        self._path = path
+        self._ingest = ingest
+        self._cap_bytes = queue_cap_bytes
+        self._on_committed = on_committed
+        self._on_damage = on_damage
+        self._queue: queue.SimpleQueue[Intake | _Work | None] = queue.SimpleQueue()
+        self._waiting_for_room: deque[Callable[[], None]] = deque()
+        self._commit_ms: deque[float] = deque(maxlen=128)
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closing = threading.Event()
+        self.status = WriterStatus()
+
+    def start(self) -> None:
+        """Starts the thread; call it on the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Commits what was submitted and ends the thread. What cannot be committed stays unacknowledged."""
+        self._is_closing.set()
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def submit(self, intake: Intake) -> None:
+        """See `devices.frame.Sink`."""
+        self.status.queue_bytes += intake.size_bytes
+        self._queue.put(intake)
+
+    def on_room(self, call: Callable[[], None]) -> bool:
+        """See `devices.frame.Sink`."""
+        if self.status.queue_bytes < self._cap_bytes:
+            return True
+        self._waiting_for_room.append(call)
+        return False
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Runs `work` in the next transaction, in its own savepoint; returns after the commit.
+
+        An exception of `work` undoes only its own changes and is raised here. Raises Unavailable while the disk
+        takes no writes and while the gateway closes.
+        """
+        if self.status.failure is not None:
+            raise Unavailable(self.status.failure, retry_after_s=5.0)
+        if self._is_closing.is_set():
+            raise Unavailable("the gateway is closing", retry_after_s=10.0)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put(_Work(work, future))
+        return await future
+
+    # Below: the writer's thread.
+
+    def _run(self) -> None:
+        with self._engine.connect() as connection:
+            is_open = True
+            while is_open:
+                intakes, works, is_open = self._gather()
+                if intakes or works:
+                    self._commit_until_done(connection, intakes, works)
+
+    def _gather(self) -> tuple[list[Intake], list[_Work], bool]:
+        """Blocks for the first entry, then takes all that is there; returns whether the queue is still open."""
+        intakes: list[Intake] = []
+        works: list[_Work] = []
+        frames = 0
+        entry = self._queue.get()
+        while entry is not None:
+            if isinstance(entry, Intake):
+                intakes.append(entry)
+                frames += len(entry.frames)
+            else:
+                works.append(entry)
+            if frames >= MAX_FRAMES:
+                return intakes, works, True
+            try:
+                entry = self._queue.get_nowait()
+            except queue.Empty:
+                return intakes, works, True
+        return intakes, works, False
+
+    def _commit_until_done(self, connection: Connection, intakes: list[Intake], works: list[_Work]) -> None:
+        failures = 0
+        while True:
+            started = time.perf_counter()
+            try:
+                committed = self._commit(connection, intakes, works)
+            except DatabaseError as error:
+                self._ingest.forget()
+                if is_damage(error):
+                    self._give_up(str(error.orig), works)
+                    return
+                if not isinstance(error, OperationalError):
+                    committed = self._commit_one_by_one(connection, intakes, works)
+                else:
+                    failures += 1
+                    self._note_failure(str(error.orig), failures, works)
+                    works = []
+                    if self._is_closing.wait(RETRY_S[min(failures, len(RETRY_S)) - 1]) and failures > len(RETRY_S):
+                        return
+                    continue
+            except Exception:  # one frame must not stop the writer: find it, bury it, go on
+                log.exception("group_not_stored", frames=sum(len(intake.frames) for intake in intakes))
+                self._ingest.forget()
+                committed = self._commit_one_by_one(connection, intakes, works)
+            break
+        if failures:
+            log.info("commits_recovered", previous_errors=failures)
+            self.status.failure = None
+        self._commit_ms.append((time.perf_counter() - started) * 1000)
+        self._tell_loop(intakes, works, committed)
+
+    def _commit(self, connection: Connection, intakes: list[Intake], works: list[_Work]) -> Committed:
+        with connection.begin():
+            committed = self._ingest.apply(connection, intakes)
+            for work in works:
+                try:
+                    with connection.begin_nested():
+                        work.result = work.run(connection)
+                except OperationalError:
+                    raise
+                except Exception as error:  # noqa: BLE001 handed to the coroutine that asked for the work
+                    work.error = error
+        return committed
+
+    def _commit_one_by_one(
+        self, connection: Connection, intakes: list[Intake], works: list[_Work]
+    ) -> Committed:
+        """Stores each frame in a transaction of its own; the one that fails becomes a dead letter."""
+        total: Committed | None = None
+        for intake in intakes:
+            parts = [Intake([frame], intake.done, 0) for frame in intake.frames]
+            parts.append(Intake([], intake.done, 0, intake.journal, intake.events))
+            for part in parts:
+                try:
+                    committed = self._commit(connection, [part], [])
+                except OperationalError:
+                    raise
+                except Exception as error:  # its class is the reason in the dead letter
+                    log.exception("frame_not_stored")
+                    self._ingest.forget()
+                    with connection.begin():
+                        for frame in part.frames:
+                            self._ingest.bury(connection, frame, f"could not be stored: {type(error).__name__}")
+                    continue
+                if total is None:
+                    total = committed
+                else:
+                    total.extend(committed)
+        last = self._commit(connection, [], works)
+        if total is None:
+            return last
+        total.extend(last)
+        return total
+
+    def _note_failure(self, reason: str, failures: int, works: list[_Work]) -> None:
+        self.status.failed_commits_total += 1
+        if failures == 1:
+            log.error("commit_failed", reason=reason, hint="nothing is acknowledged until the disk takes writes")
+        self.status.failure = reason
+        for work in works:
+            work.error = Unavailable(reason, retry_after_s=5.0)
+        self._tell_loop([], works, None)
+
+    def _give_up(self, damage: str, works: list[_Work]) -> None:
+        """The file is broken: nothing more is acknowledged; the gateway sets the file aside and starts anew."""
+        log.error("database_damaged", path=str(self._path), damage=damage)
+        mark_damaged(self._path)
+        self.status.failure = damage
+        for work in works:
+            work.error = Unavailable(damage, retry_after_s=10.0)
+        self._tell_loop([], works, None)
+        self._call_on_loop(self._on_damage, damage)
+
+    def _tell_loop(self, intakes: list[Intake], works: list[_Work], committed: Committed | None) -> None:
+        self._call_on_loop(self._finish, intakes, works, committed)
+
+    def _call_on_loop(self, call: Callable[..., None], *arguments: object) -> None:
+        if self._loop is None:
+            raise RuntimeError("the writer was not started")
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+    # Below: the event loop's thread again.
+
+    def _finish(self, intakes: list[Intake], works: list[_Work], committed: Committed | None) -> None:
+        status = self.status
+        for intake in intakes:
+            status.queue_bytes -= intake.size_bytes
+            intake.done()
+        for work in works:
+            if work.future.cancelled():
+                continue
+            if work.error is not None:
+                work.future.set_exception(work.error)
+            else:
+                work.future.set_result(work.result)
+        if committed is not None:
+            status.commits_total += 1
+            status.frames_total += committed.frames
+            status.duplicates_total += committed.duplicates
+            status.dead_letters_total += committed.dead_letters
+            status.commit_ms = self._commit_ms[-1]
+            self._on_committed(committed)
+        while self._waiting_for_room and status.queue_bytes < self._cap_bytes // 2:
+            self._waiting_for_room.popleft()()
+
+    def median_commit_ms(self) -> float:
+        """Returns the median duration of the recent commits, in ms; 0 if there were none."""
+        return median(list(self._commit_ms)) if self._commit_ms else 0.0
