@@ -1,12 +1,12 @@
 """Errors of the core.
 
-    GatewayError
-    ├── ConfigError   the operator's: stop at start, naming the field, its value and what to do
-    ├── Unavailable   nobody's: back off for `retry_after_s` and try again (disk full, writer closing)
-    ├── Conflict      the caller's: it is there already, or in a state that forbids this
-    ├── NotFound      the caller's: nothing has that name
-    ├── Invalid       the caller's: the request can never succeed as it is
-    └── Corrupt       the disk's: set the file aside, tell the operator, go on with the rest
+GatewayError
+├── ConfigError   the operator's: stop at start, naming the field, its value and what to do
+├── Unavailable   nobody's: back off for `retry_after_s` and try again (disk full, writer closing)
+├── Conflict      the caller's: it is there already, or in a state that forbids this
+├── NotFound      the caller's: nothing has that name
+├── Invalid       the caller's: the request can never succeed as it is
+└── Corrupt       the disk's: set the file aside, tell the operator, go on with the rest
 """
 
 from pathlib import Path
