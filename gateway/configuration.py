@@ -101,6 +101,10 @@ class Setting:
         return self.info.annotation is SecretStr
 
     @property
+    def is_size(self) -> bool:
+        return self.key.endswith("_bytes")
+
+    @property
     def is_list(self) -> bool:
         return get_origin(self.info.annotation) is tuple
 

@@ -54,9 +54,14 @@ def _topic_filter(value: str) -> str:
     return value
 
 
+def _nothing_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
 Bytes = Annotated[int, BeforeValidator(_size)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Host = Annotated[str, Field(min_length=1, max_length=253)]
+FilePath = Annotated[Path | None, BeforeValidator(_nothing_if_empty)]
 TopicFilter = Annotated[str, AfterValidator(_topic_filter)]
 TopicFilters = Annotated[tuple[TopicFilter, ...], Field(max_length=1_000)]
 
@@ -65,12 +70,15 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
-class _TlsSection(Section):
-    certificate: Path | None = Field(
+class _TlsDoor(Section):
+    enabled: bool = True
+    host: Host = Field(default="0.0.0.0", description="Address to listen on")  # noqa: S104 - a gateway serves its LAN
+    port: Port
+    certificate: FilePath = Field(
         default=None,
         description="PEM file of the server's certificate and its chain; none: one signed by the school's CA",
     )
-    key: Path | None = Field(default=None, description="PEM file of the certificate's private key")
+    key: FilePath = Field(default=None, description="PEM file of the certificate's private key")
 
     @model_validator(mode="after")
     def _has_both(self) -> Self:
@@ -194,9 +202,8 @@ class Mqtt(Section):
     )
 
 
-class Mqtts(_TlsSection):
+class Mqtts(_TlsDoor):
     enabled: bool = Field(default=True, description="Listen for MQTT over TLS")
-    host: Host = Field(default="0.0.0.0", description="Address to listen on")  # noqa: S104 - a gateway serves its LAN
     port: Port = Field(default=8883, description="TCP port to listen on")
     require_client_certificate: bool = Field(
         default=False, description="Refuse clients that show no certificate of the school's CA"
@@ -209,9 +216,8 @@ class Http(Section):
     port: Port = Field(default=8080, description="TCP port to listen on")
 
 
-class Https(_TlsSection):
+class Https(_TlsDoor):
     enabled: bool = Field(default=True, description="Serve the API and the console over TLS")
-    host: Host = Field(default="0.0.0.0", description="Address to listen on")  # noqa: S104 - a gateway serves its LAN
     port: Port = Field(default=8443, description="TCP port to listen on")
 
 
@@ -230,7 +236,7 @@ class Bridge(Section):
         description="Client id of the persistent session; no other client of the broker may use it",
     )
     tls: bool = Field(default=False, description="Use TLS towards the broker")
-    ca_file: Path | None = Field(
+    ca_file: FilePath = Field(
         default=None,
         description="PEM file of the CA that signed the broker's certificate; none: the system's",
     )
@@ -270,7 +276,7 @@ class Alerts(Section):
 
 
 class Privacy(Section):
-    card_key_file: Path | None = Field(
+    card_key_file: FilePath = Field(
         default=None, description="File of the key that card numbers are digested with; none: DATA/card.key"
     )
     tap_days: int = Field(default=400, ge=1, le=36_500, description="Days that taps are kept")

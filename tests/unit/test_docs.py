@@ -1,0 +1,32 @@
+"""The documentation is in step with the code."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.configuration import Setting, settings
+from gateway.reference import markdown
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_configuration_page_is_in_step_with_the_code() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    assert page == markdown(), (
+        "renew it: .venv/bin/schoolgate check-config --markdown > docs/configuration.md"
+    )
+
+
+@pytest.mark.parametrize("setting", settings(), ids=lambda setting: setting.name)
+def test_every_key_has_a_description_and_a_row(setting: Setting) -> None:
+    assert setting.info.description
+    assert f"`{setting.variable}`" in markdown()
+
+
+@pytest.mark.parametrize("setting", settings(), ids=lambda setting: setting.name)
+def test_every_number_has_bounds(setting: Setting) -> None:
+    if setting.info.annotation not in (int, float):
+        return
+    bounds = {type(bound).__name__ for bound in setting.info.metadata}
+    assert bounds & {"Ge", "Gt"}
+    assert bounds & {"Le", "Lt"}
