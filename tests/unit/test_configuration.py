@@ -48,7 +48,7 @@ def test_a_later_layer_overrules_an_earlier_one(tmp_path: Path) -> None:
 def test_the_tree_is_frozen() -> None:
     configuration = load(None, {})
     with pytest.raises(ValidationError, match="frozen"):
-        configuration.mqtt.port = 1  # type: ignore[misc]  # that it cannot be set is what is tested
+        configuration.mqtt.port = 1
 
 
 def test_an_unknown_key_in_the_file_names_the_nearest_one(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_misspelt_flag_is_an_error() -> None:
 def test_a_value_that_cannot_be_used_is_named_with_what_to_write_instead(
     variable: str, text: str, hint: str
 ) -> None:
-    error = refusal(**{variable: text})
+    error = refusal(None, **{variable: text})
     assert hint in error.hint
     assert variable in str(error)
 
@@ -158,7 +158,7 @@ def test_a_secret_can_stand_in_a_file_and_is_never_shown(tmp_path: Path) -> None
 
 def test_a_secret_in_a_wrong_section_is_not_shown_in_the_error() -> None:
     environ = {"SCHOOLGATE_BRIDGE__ENABLED": "1", "SCHOOLGATE_BRIDGE__PASSWORD": "hunter2"}
-    error = refusal(**environ)
+    error = refusal(None, **environ)
     assert error.field == "bridge"
     assert "host" in error.hint
     assert "hunter2" not in str(error)
@@ -166,7 +166,7 @@ def test_a_secret_in_a_wrong_section_is_not_shown_in_the_error() -> None:
 
 def test_a_secret_given_twice_is_an_error(tmp_path: Path) -> None:
     environ = {"SCHOOLGATE_BRIDGE__PASSWORD": "a", "SCHOOLGATE_BRIDGE__PASSWORD_FILE": str(tmp_path / "b")}
-    assert "keep one of them" in refusal(**environ).hint
+    assert "keep one of them" in refusal(None, **environ).hint
 
 
 def test_a_secret_file_that_cannot_be_used_is_explained(tmp_path: Path) -> None:
