@@ -49,10 +49,10 @@ class Intake:
     """What one peer handed in at once. All of it is committed in one transaction, then `done` is called.
 
     `done` runs on the event loop after the commit, exactly once; the acknowledgements leave there. `size_bytes`
-    is what the intake holds in memory until then.
+    is what the intake holds in memory until then. `refused` is filled by the commit: why frames became dead letters.
     """
 
-    __slots__ = ("done", "events", "frames", "journal", "size_bytes")
+    __slots__ = ("done", "events", "frames", "journal", "refused", "size_bytes")
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class Intake:
         self.size_bytes = size_bytes
         self.journal = journal if journal is not None else []
         self.events = events if events is not None else []
+        self.refused: list[str] = []
 
 
 class Sink(Protocol):

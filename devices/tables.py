@@ -42,7 +42,6 @@ device_status = Table(
     metadata,
     Column("device_id", Text, primary_key=True),
     Column("is_online", Boolean),  # null: never said
-    Column("online_since_us", BigInteger),
     Column("last_seen_us", BigInteger),
     Column("clock_right_us", BigInteger),  # when its stamp last agreed with the gateway's clock
 )

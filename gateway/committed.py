@@ -53,6 +53,7 @@ class Committed:
     retained_readings: list[tuple[int, int, int, float, int]] = field(default_factory=list)
     taps: list[TapRow] = field(default_factory=list)
     device_changes: list[DeviceChange] = field(default_factory=list)
+    new_series: list[Series] = field(default_factory=list)
     dead_letters: int = 0
     duplicates: int = 0
     frames: int = 0
@@ -65,6 +66,7 @@ class Committed:
         self.retained_readings += later.retained_readings
         self.taps += later.taps
         self.device_changes += later.device_changes
+        self.new_series += later.new_series
         self.dead_letters += later.dead_letters
         self.duplicates += later.duplicates
         self.frames += later.frames

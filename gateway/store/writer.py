@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, Protocol, TypeVar
@@ -56,6 +56,29 @@ class _Work:
     future: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class _Group:
+    """What one transaction takes: intakes, works, and frames to bury with the reason."""
+
+    intakes: list[Intake]
+    works: list[_Work]
+    buried: list[tuple[Frame, str]] = field(default_factory=list)
+
+    def frame_count(self) -> int:
+        return sum(len(intake.frames) for intake in self.intakes)
+
+    def split(self, reason: str) -> list["_Group"]:
+        """Returns smaller groups with the same content; for a single frame, its burial."""
+        rest = [Intake([], intake.done, 0, intake.journal, intake.events) for intake in self.intakes]
+        frames = [frame for intake in self.intakes for frame in intake.frames]
+        if len(frames) == 1 and not self.works and not any(part.journal or part.events for part in rest):
+            return [_Group([], [], [(frames[0], reason)])]
+        if not frames:
+            return []  # state that cannot be written twice over is logged above and left behind
+        singles = [_Group([Intake([frame], self.intakes[0].done, 0)], []) for frame in frames]
+        return [*singles, _Group(rest, self.works)]
 
 
 @dataclass(slots=True)
@@ -166,40 +189,51 @@ class Writer:
         return intakes, works, False
 
     def _commit_until_done(self, connection: Connection, intakes: list[Intake], works: list[_Work]) -> None:
+        """Commits the group, however long the disk refuses. A frame that cannot be stored is found by splitting
+        the group, and buried as a dead letter: it must not stop the others, nor come back for ever."""
+        pending = deque([_Group(intakes, works)])
+        total = Committed(committed_us=0, last_frame_no=0)
         failures = 0
-        while True:
-            started = time.perf_counter()
+        started = time.perf_counter()
+        while pending:
+            group = pending[0]
             try:
-                committed = self._commit(connection, intakes, works)
-            except DatabaseError as error:
+                committed = self._commit(connection, group)
+            except OperationalError as error:
                 self._ingest.forget()
                 if is_damage(error):
                     self._give_up(str(error.orig), works)
                     return
-                if not isinstance(error, OperationalError):
-                    committed = self._commit_one_by_one(connection, intakes, works)
-                else:
-                    failures += 1
-                    self._note_failure(str(error.orig), failures, works)
-                    works = []
-                    if self._is_closing.wait(RETRY_S[min(failures, len(RETRY_S)) - 1]) and failures > len(RETRY_S):
-                        return
-                    continue
-            except Exception:  # one frame must not stop the writer: find it, bury it, go on
-                log.exception("group_not_stored", frames=sum(len(intake.frames) for intake in intakes))
+                failures += 1
+                self._note_failure(str(error.orig), failures, group.works)
+                group.works = []
+                if self._is_closing.wait(RETRY_S[min(failures, len(RETRY_S)) - 1]) and failures >= len(RETRY_S):
+                    return
+                continue
+            except Exception as error:
                 self._ingest.forget()
-                committed = self._commit_one_by_one(connection, intakes, works)
-            break
+                if isinstance(error, DatabaseError) and is_damage(error):
+                    self._give_up(str(error.orig), works)
+                    return
+                log.exception("group_not_stored", frames=group.frame_count())
+                pending.popleft()
+                pending.extendleft(reversed(group.split(f"could not be stored: {type(error).__name__}")))
+                continue
+            pending.popleft()
+            total.extend(committed)
         if failures:
             log.info("commits_recovered", previous_errors=failures)
             self.status.failure = None
         self._commit_ms.append((time.perf_counter() - started) * 1000)
-        self._tell_loop(intakes, works, committed)
+        self._call_on_loop(self._finish, intakes, works, total)
 
-    def _commit(self, connection: Connection, intakes: list[Intake], works: list[_Work]) -> Committed:
+    def _commit(self, connection: Connection, group: "_Group") -> Committed:
         with connection.begin():
-            committed = self._ingest.apply(connection, intakes)
-            for work in works:
+            committed = self._ingest.apply(connection, group.intakes)
+            for frame, reason in group.buried:
+                self._ingest.bury(connection, frame, reason)
+                committed.dead_letters += 1
+            for work in group.works:
                 try:
                     with connection.begin_nested():
                         work.result = work.run(connection)
@@ -209,36 +243,6 @@ class Writer:
                     work.error = error
         return committed
 
-    def _commit_one_by_one(
-        self, connection: Connection, intakes: list[Intake], works: list[_Work]
-    ) -> Committed:
-        """Stores each frame in a transaction of its own; the one that fails becomes a dead letter."""
-        total: Committed | None = None
-        for intake in intakes:
-            parts = [Intake([frame], intake.done, 0) for frame in intake.frames]
-            parts.append(Intake([], intake.done, 0, intake.journal, intake.events))
-            for part in parts:
-                try:
-                    committed = self._commit(connection, [part], [])
-                except OperationalError:
-                    raise
-                except Exception as error:  # its class is the reason in the dead letter
-                    log.exception("frame_not_stored")
-                    self._ingest.forget()
-                    with connection.begin():
-                        for frame in part.frames:
-                            self._ingest.bury(connection, frame, f"could not be stored: {type(error).__name__}")
-                    continue
-                if total is None:
-                    total = committed
-                else:
-                    total.extend(committed)
-        last = self._commit(connection, [], works)
-        if total is None:
-            return last
-        total.extend(last)
-        return total
-
     def _note_failure(self, reason: str, failures: int, works: list[_Work]) -> None:
         self.status.failed_commits_total += 1
         if failures == 1:
@@ -246,7 +250,7 @@ class Writer:
         self.status.failure = reason
         for work in works:
             work.error = Unavailable(reason, retry_after_s=5.0)
-        self._tell_loop([], works, None)
+        self._call_on_loop(self._finish, [], works, None)
 
     def _give_up(self, damage: str, works: list[_Work]) -> None:
         """The file is broken: nothing more is acknowledged; the gateway sets the file aside and starts anew."""
@@ -255,11 +259,8 @@ class Writer:
         self.status.failure = damage
         for work in works:
             work.error = Unavailable(damage, retry_after_s=10.0)
-        self._tell_loop([], works, None)
+        self._call_on_loop(self._finish, [], works, None)
         self._call_on_loop(self._on_damage, damage)
-
-    def _tell_loop(self, intakes: list[Intake], works: list[_Work], committed: Committed | None) -> None:
-        self._call_on_loop(self._finish, intakes, works, committed)
 
     def _call_on_loop(self, call: Callable[..., None], *arguments: object) -> None:
         if self._loop is None:

@@ -1,0 +1,38 @@
+"""Which series exist: numbers for (device, measurement) pairs. Grown by the writer's thread, read by all."""
+
+from sqlalchemy import Connection, select
+
+from devices.registry import Registry
+from devices.tables import series
+from gateway.committed import Series
+
+
+class Catalogue:
+    """The table `series` in memory. An entry never changes and never goes while the gateway runs."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._by_id: dict[int, Series] = {}
+        self._last_id = 0
+
+    def load(self, connection: Connection) -> None:
+        """Reads what is new in the table since the last call."""
+        for row in connection.execute(select(series).where(series.c.id > self._last_id).order_by(series.c.id)):
+            self.add(Series(row.id, row.device_id, row.measurement))
+
+    def add(self, entry: Series) -> None:
+        self._by_id[entry.id] = entry
+        self._last_id = max(self._last_id, entry.id)
+
+    def series(self, series_id: int) -> Series:
+        """Returns the series with this number. Raises KeyError."""
+        return self._by_id[series_id]
+
+    def of_device(self, device_id: str) -> list[Series]:
+        """Returns the series of a device, oldest first."""
+        return [entry for entry in self._by_id.values() if entry.device_id == device_id]
+
+    def kind(self, device_id: str) -> str | None:
+        """Returns the kind of a device, None if it is not in the registry."""
+        found = self._registry.devices.get(device_id)
+        return found.kind if found is not None else None

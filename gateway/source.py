@@ -1,0 +1,31 @@
+"""One device as the ingest sees it: its series' numbers, what it has sent already, when it was last heard."""
+
+from dataclasses import dataclass, field
+
+from devices.registry import Device, DeviceState
+from gateway.seen import SeenRanges
+
+MAX_SERIES = 256
+"""A device that invents measurement names is stopped at this many."""
+
+MAX_BOOTS_IN_MEMORY = 8
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """Mutable, owned by the writer's thread. May be ahead of the disk until the commit, see `Ingest.forget`."""
+
+    device: Device
+    series: dict[str, int] = field(default_factory=dict)
+    windows: dict[str, SeenRanges] = field(default_factory=dict)
+    changed_boots: set[str] = field(default_factory=set)
+    is_online: bool | None = None
+    last_seen_us: int = 0
+    clock_right_us: int = 0
+    written_us: int = 0  # when device_status was last written
+    is_touched: bool = False  # in this transaction
+    must_write: bool = False  # its online state changed in this transaction
+
+    @property
+    def is_active(self) -> bool:
+        return self.device.state is DeviceState.ACTIVE

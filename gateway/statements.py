@@ -1,0 +1,60 @@
+"""The ingest's statements as the driver's own text: compiled once, executed for whole groups of rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Dialect, bindparam, delete, insert, literal_column
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.sql.base import Executable
+
+from devices.tables import announcement, dead_letter, device_status, kept_frame, reading, seen, series
+from gateway.tables import fact, outbox
+
+
+def driver_text(statement: Executable, dialect: Dialect) -> str:
+    """Returns the statement's text with the driver's placeholders, in the order of the table's columns."""
+    return str(statement.compile(dialect=dialect))
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """Parameters of each are tuples in the order of the table's columns."""
+
+    reading: str
+    series: str
+    dead_letter: str
+    kept_frame: str
+    seen: str
+    device_status: str
+    announcement: str
+    withdraw: str
+    fact: str
+    outbox: str
+    journal: Mapping[str, str]
+
+
+def compile_for(dialect: Dialect, journal: Mapping[str, Executable]) -> Statements:
+    """Compiles the ingest's own statements and those that the ways in journal by name."""
+
+    def upsert(table: object, key: list[str]) -> str:
+        statement = sqlite_insert(table)  # type: ignore[arg-type]
+        columns = {c.name: c for c in statement.excluded if c.name not in key}
+        return driver_text(statement.on_conflict_do_update(index_elements=key, set_=columns), dialect)
+
+    def without_id(table: object) -> str:
+        names = [c.name for c in table.columns if c.name not in ("id", "seq")]  # type: ignore[attr-defined]
+        return driver_text(insert(table).values({name: bindparam(name) for name in names}), dialect)  # type: ignore[arg-type]
+
+    return Statements(
+        reading=driver_text(insert(reading), dialect),
+        series=driver_text(insert(series), dialect),
+        dead_letter=without_id(dead_letter),
+        kept_frame=without_id(kept_frame),
+        seen=upsert(seen, ["device_id", "boot"]),
+        device_status=upsert(device_status, ["device_id"]),
+        announcement=upsert(announcement, ["topic"]),
+        withdraw=driver_text(delete(announcement).where(announcement.c.topic == bindparam("topic")), dialect),
+        fact=upsert(fact, ["name"]),
+        outbox=without_id(outbox),
+        journal={name: driver_text(statement, dialect) for name, statement in journal.items()},
+    )
