@@ -1,0 +1,59 @@
+"""Times at the edge: µs since 1970 UTC to and from RFC 3339, always with microseconds and `Z`. Pure."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Final
+
+from pydantic import WithJsonSchema
+
+from devices.errors import DecodeError
+from devices.payloads.stamps import from_rfc3339
+from gateway.errors import Invalid
+
+Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A time as the outside reads it: `2026-11-23T08:00:00.123456Z`. The type carries its JSON schema."""
+
+_SECOND_US: Final = 1_000_000
+_LAST_US: Final = 253_402_300_799_999_999
+"""The last microsecond of year 9999."""
+
+_YEAR: Final = "(?:19[7-9][0-9]|20[0-9]{2})"
+_LEAP_YEAR: Final = "(?:19(?:7[26]|8[048]|9[26])|20(?:[02468][048]|[13579][26]))"
+_DAY: Final = (
+    "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    "|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+)
+PATTERN: Final = (
+    f"^(?:{_YEAR}-{_DAY}|{_LEAP_YEAR}-02-29)"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
+    "(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])$"
+)
+"""What `parse` takes: the years 1970 to 2099, RFC 3339 §5.6, upper case, without leap seconds."""
+
+
+@lru_cache(maxsize=8192)
+def text_of_second(second: int) -> str:
+    """Returns a whole second since 1970 as `2026-11-23T08:00:00`. Raises ValueError beyond year 9999."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def text(at_us: int) -> str:
+    """Returns the moment as `2026-11-23T08:00:00.123456Z`, no earlier than 1970 and no later than 9999."""
+    second, micro = divmod(min(max(at_us, 0), _LAST_US), _SECOND_US)
+    return f"{text_of_second(second)}.{micro:06d}Z"
+
+
+def text_or_none(at_us: int | None) -> str | None:
+    return None if at_us is None else text(at_us)
+
+
+def parse(moment: str) -> int:
+    """Returns the moment in µs since 1970. Raises Invalid for what is no RFC 3339 time with its zone."""
+    try:
+        at_us = from_rfc3339(moment)
+    except DecodeError as error:
+        raise Invalid(error.reason) from error
+    if at_us is None:
+        raise Invalid("there is no such moment in the calendar, or it lies before 1970")
+    return at_us
