@@ -14,7 +14,7 @@ LONGEST_DETAIL: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One row. The same actor, action and detail within a minute of `at` are one row; `count` says how often."""
+    """One row. The same actor, action and detail within a minute of `at` are one row, `count` times."""
 
     id: int
     at: rfc3339.Moment

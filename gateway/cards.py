@@ -62,7 +62,7 @@ def _read(path: Path) -> bytes:
         raise ConfigError(
             "privacy.card_key_file",
             str(path),
-            f"the file must hold {2 * KEY_BYTES} hexadecimal digits; put the right one back, for with another "
-            "key no card is known any more",
+            f"the file must hold {2 * KEY_BYTES} hexadecimal digits; put the right one back, "
+            "for with another key no card is known any more",
         )
     return key

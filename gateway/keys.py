@@ -1,8 +1,8 @@
 """API keys: who may call the API, in which role, and what each role may do.
 
-A key's text is `sg_<id>_<secret>` and is shown once. The secret is 256 random bits, so one keyed hash of it is
-as strong as many rounds would be and a call stays cheap. The hash is keyed with the id, so that a digest copied
-into another key's row opens nothing.
+A key's text is `sg_<id>_<secret>` and is shown once. The secret is 256 random bits, so one keyed hash of it
+is as strong as many rounds would be and a call stays cheap. The hash is keyed with the id, so that a digest
+copied into another key's row opens nothing.
 """
 
 import enum

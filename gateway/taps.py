@@ -1,0 +1,101 @@
+"""Taps as they are shown: newest first, each with whoever holds the card now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from sqlalchemy import Connection, select, tuple_
+
+from devices.clock import Clock
+from devices.tables import tap
+from gateway import cards, rfc3339
+from gateway.committed import TapRow
+from gateway.people import CardKind, Holder
+from gateway.tables import card, person
+
+ClockLabel = Literal["good", "estimated", "unknown"]
+Direction = Literal["in", "out"]
+
+CLOCK_LABELS: tuple[ClockLabel, ...] = ("good", "estimated", "unknown")
+"""By the number of a `devices.clock.Clock`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A card at a reader. `person` is null while nobody holds that card; it fills in when they get it."""
+
+    id: int
+    device: str
+    at: rfc3339.Moment
+    received_at: rfc3339.Moment
+    clock: ClockLabel
+    person: Holder | None
+    credential_ref: str
+    direction: Direction | None
+    kind: CardKind
+
+
+@dataclass(frozen=True, slots=True)
+class TapFilter:
+    """Which taps: from_us ≤ at < to_us, of one reader, of one person; None: of all."""
+
+    from_us: int
+    to_us: int
+    device_id: str | None = None
+    person_id: str | None = None
+
+
+def page(
+    connection: Connection, wanted: TapFilter, before: tuple[int, int] | None, limit: int
+) -> tuple[list[Tap], tuple[int, int] | None]:
+    """Returns taps, newest first, those before the (at_us, id) `before`, and the position of the last one."""
+    query = (
+        select(tap, person.c.id.label("person_id"), person.c.name, person.c.group_name)
+        .select_from(
+            tap.outerjoin(card, card.c.digest == tap.c.credential_digest).outerjoin(
+                person, person.c.id == card.c.person_id
+            )
+        )
+        .where(tap.c.at_us >= wanted.from_us, tap.c.at_us < wanted.to_us)
+        .order_by(tap.c.at_us.desc(), tap.c.id.desc())
+        .limit(limit)
+    )
+    if wanted.device_id is not None:
+        query = query.where(tap.c.device_id == wanted.device_id)
+    if wanted.person_id is not None:
+        # By the cards' digests, not by the join: so that the index by credential is used.
+        held = select(card.c.digest).where(card.c.person_id == wanted.person_id)
+        query = query.where(tap.c.credential_digest.in_(list(connection.scalars(held))))
+    if before is not None:
+        query = query.where(tuple_(tap.c.at_us, tap.c.id) < before)
+    rows = connection.execute(query).all()
+    taps = [
+        Tap(
+            id=row.id,
+            device=row.device_id,
+            at=rfc3339.text(row.at_us),
+            received_at=rfc3339.text(row.received_us),
+            clock=CLOCK_LABELS[row.clock],
+            person=None if row.person_id is None else Holder(row.person_id, row.name, row.group_name),
+            credential_ref=cards.ref(row.credential_digest),
+            direction=row.direction,
+            kind=row.kind,
+        )
+        for row in rows
+    ]
+    return taps, (rows[-1].at_us, rows[-1].id) if rows else None
+
+
+def committed_tap(row: TapRow, holders: Mapping[str, Holder]) -> Tap:
+    """Returns a tap that was just committed as the list would show it."""
+    return Tap(
+        id=row.id,
+        device=row.device_id,
+        at=rfc3339.text(row.at_us),
+        received_at=rfc3339.text(row.received_us),
+        clock=CLOCK_LABELS[Clock(row.clock)],
+        person=None if row.person_id is None else holders.get(row.person_id),
+        credential_ref=row.credential_ref,
+        direction=cast(Direction | None, row.direction),
+        kind=cast(CardKind, row.kind),
+    )
