@@ -1,0 +1,225 @@
+"""What of the MQTT state goes to disk: statements by name for the writer, and reading it all back at the start."""
+
+import json
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.sql.base import Executable
+
+from devices.frame import JournalEntry
+from devices.mqtt.message import (
+    Message,
+    Outgoing,
+    Subscription,
+    decode_properties,
+    encode_properties,
+)
+from devices.mqtt.session import Session
+from devices.mqtt.tables import (
+    mqtt_queued,
+    mqtt_received,
+    mqtt_retained,
+    mqtt_session,
+    mqtt_subscription,
+    mqtt_will,
+)
+from devices.mqtt.will import WillMessage
+
+
+def _put(table: Table, *key: str) -> Executable:
+    statement = sqlite_insert(table)
+    columns = {column.name: column for column in statement.excluded if column.name not in key}
+    if not columns:
+        return statement.on_conflict_do_nothing()
+    return statement.on_conflict_do_update(index_elements=list(key), set_=columns)
+
+
+def _drop_all(table: Table) -> Executable:
+    return delete(table).where(table.c.session_key == bindparam("session_key"))
+
+
+_this_message = (
+    mqtt_queued.c.session_key == bindparam("of_session"),
+    mqtt_queued.c.number == bindparam("of_number"),
+)
+
+STATEMENTS: Mapping[str, Executable] = {
+    "session_put": _put(mqtt_session, "session_key"),
+    "session_drop": _drop_all(mqtt_session),
+    "subscriptions_drop": _drop_all(mqtt_subscription),
+    "queue_drop": _drop_all(mqtt_queued),
+    "received_drop_all": _drop_all(mqtt_received),
+    "subscription_put": _put(mqtt_subscription, "session_key", "filter"),
+    "subscription_drop": delete(mqtt_subscription).where(
+        mqtt_subscription.c.session_key == bindparam("session_key"),
+        mqtt_subscription.c.filter == bindparam("topic_filter"),
+    ),
+    "queued_put": insert(mqtt_queued),
+    "queued_sent": update(mqtt_queued).values(packet_id=bindparam("new_id")).where(*_this_message),
+    "queued_released": update(mqtt_queued).values(is_released=bindparam("now")).where(*_this_message),
+    "queued_drop": delete(mqtt_queued).where(*_this_message),
+    "received_put": _put(mqtt_received, "session_key", "packet_id"),
+    "received_drop": delete(mqtt_received).where(
+        mqtt_received.c.session_key == bindparam("session_key"),
+        mqtt_received.c.packet_id == bindparam("packet_id"),
+    ),
+    "retained_put": _put(mqtt_retained, "topic"),
+    "retained_drop": delete(mqtt_retained).where(mqtt_retained.c.topic == bindparam("topic")),
+    "will_put": _put(mqtt_will, "session_key"),
+    "will_drop": _drop_all(mqtt_will),
+}
+
+
+def put_session(session: Session) -> JournalEntry:
+    return JournalEntry(
+        "session_put", (session.key, session.client_id, session.user, session.expiry_s, session.ended_us)
+    )
+
+
+def drop_session(key: str) -> list[JournalEntry]:
+    """Returns the end of a session and of all its state."""
+    names = ("session_drop", "subscriptions_drop", "queue_drop", "received_drop_all")
+    return [JournalEntry(name, (key,)) for name in names]
+
+
+def put_subscription(key: str, entry: Subscription) -> JournalEntry:
+    return JournalEntry(
+        "subscription_put", (key, entry.filter, entry.qos, entry.options, entry.subscription_id)
+    )
+
+
+def drop_subscription(key: str, topic_filter: str) -> JournalEntry:
+    return JournalEntry("subscription_drop", (key, topic_filter))
+
+
+def put_queued(key: str, outgoing: Outgoing) -> JournalEntry:
+    message = outgoing.message
+    return JournalEntry(
+        "queued_put",
+        (
+            key,
+            outgoing.number,
+            message.topic,
+            message.payload,
+            outgoing.qos,
+            outgoing.is_retain,
+            encode_properties(message.properties),
+            json.dumps(outgoing.subscription_ids),
+            message.expires_us,
+            outgoing.packet_id,
+            False,
+        ),
+    )
+
+
+def mark_sent(key: str, outgoing: Outgoing) -> JournalEntry:
+    return JournalEntry("queued_sent", (outgoing.packet_id, key, outgoing.number))
+
+
+def mark_released(key: str, outgoing: Outgoing) -> JournalEntry:
+    return JournalEntry("queued_released", (True, key, outgoing.number))
+
+
+def drop_queued(key: str, outgoing: Outgoing) -> JournalEntry:
+    return JournalEntry("queued_drop", (key, outgoing.number))
+
+
+def put_received(key: str, packet_id: int) -> JournalEntry:
+    return JournalEntry("received_put", (key, packet_id))
+
+
+def drop_received(key: str, packet_id: int) -> JournalEntry:
+    return JournalEntry("received_drop", (key, packet_id))
+
+
+def put_retained(message: Message) -> JournalEntry:
+    """An empty payload removes what was retained (MQTT 5.0 §3.3.1.3)."""
+    if not message.payload:
+        return JournalEntry("retained_drop", (message.topic,))
+    return JournalEntry(
+        "retained_put",
+        (
+            message.topic,
+            message.payload,
+            message.qos,
+            encode_properties(message.properties),
+            message.expires_us,
+        ),
+    )
+
+
+def put_will(key: str, will: WillMessage) -> JournalEntry:
+    message = will.message
+    return JournalEntry(
+        "will_put",
+        (
+            key,
+            message.topic,
+            message.payload,
+            message.qos,
+            message.is_retain,
+            will.delay_s,
+            encode_properties(message.properties),
+            will.user,
+        ),
+    )
+
+
+def drop_will(key: str) -> JournalEntry:
+    return JournalEntry("will_drop", (key,))
+
+
+def load_sessions(connection: Connection, now_us: int) -> dict[str, Session]:
+    """Returns every stored session, none connected; one that was connected when the gateway ended ends now."""
+    sessions: dict[str, Session] = {}
+    for row in connection.execute(select(mqtt_session)):
+        session = Session(row.session_key, row.client_id, row.user, row.expiry_s)
+        session.ended_us = row.ended_us if row.ended_us is not None else now_us
+        sessions[row.session_key] = session
+    for row in connection.execute(select(mqtt_subscription)):
+        if (found := sessions.get(row.session_key)) is not None:
+            found.subscriptions[row.filter] = Subscription.from_row(
+                row.filter, row.qos, row.options, row.subscription_id
+            )
+    for row in connection.execute(select(mqtt_received)):
+        if (found := sessions.get(row.session_key)) is not None:
+            found.received.add(row.packet_id)
+    queued = select(mqtt_queued).order_by(mqtt_queued.c.session_key, mqtt_queued.c.number)
+    for row in connection.execute(queued):
+        if (found := sessions.get(row.session_key)) is None:
+            continue
+        message = Message(
+            row.topic, row.payload, row.qos, row.retain, decode_properties(row.properties), row.expires_us
+        )
+        outgoing = Outgoing(
+            row.number, message, row.qos, row.retain, tuple(json.loads(row.subscription_ids))
+        )
+        found.next_number = row.number + 1
+        if row.packet_id is None:
+            found.enqueue(outgoing)
+        else:
+            outgoing.packet_id = row.packet_id
+            outgoing.is_released = row.is_released
+            found.inflight[row.packet_id] = outgoing
+    return sessions
+
+
+def load_retained(connection: Connection) -> list[Message]:
+    """Returns every retained message."""
+    return [
+        Message(row.topic, row.payload, row.qos, True, decode_properties(row.properties), row.expires_us)
+        for row in connection.execute(select(mqtt_retained))
+    ]
+
+
+def load_wills(connection: Connection) -> dict[str, WillMessage]:
+    """Returns the wills of clients that were connected when the gateway ended, by session key."""
+    return {
+        row.session_key: WillMessage(
+            Message(row.topic, row.payload, row.qos, row.retain, decode_properties(row.properties)),
+            row.delay_s,
+            row.user,
+        )
+        for row in connection.execute(select(mqtt_will))
+    }
