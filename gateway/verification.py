@@ -1,0 +1,159 @@
+"""Checks a database from end to end without changing it: the file, and that its rows agree with each other.
+
+Each check reads one snapshot, so that it holds beside a running gateway, and lets go of it afterwards.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Table, case, func, select
+from sqlalchemy.exc import DatabaseError
+
+from devices.clock import Clock
+from devices.tables import device, reading, reading_1h, reading_1m, seen, series, tap
+from gateway.store.database import open_engine
+from gateway.tables import card, fact, person
+
+MAX_PROBLEMS = 20
+"""Problems of one check that are described; the rest are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one check looked at and what it found wrong."""
+
+    name: str
+    examined: int
+    problems: tuple[str, ...]
+
+
+Check = Callable[[Connection], tuple[int, list[str]]]
+
+
+def verify(path: Path, on_progress: Callable[[str], None]) -> Iterator[CheckResult]:
+    """Yields the result of each check as it is done. `on_progress` is told what begins.
+
+    A file that is not there or too damaged to be read is a result too.
+    """
+    if not path.exists():
+        yield CheckResult("file", 0, (f"{path} is not there: is --data right?",))
+        return
+    engine = open_engine(path, read_only=True)
+    try:
+        for name, check in CHECKS.items():
+            on_progress(f"checking: {name} …")
+            try:
+                with engine.connect() as connection, connection.begin():
+                    examined, problems = check(connection)
+            except DatabaseError as error:
+                examined, problems = 0, [f"cannot be read: {error.orig}"]
+            on_progress("")
+            yield CheckResult(name, examined, _bounded(problems))
+    finally:
+        engine.dispose()
+
+
+def _bounded(problems: list[str]) -> tuple[str, ...]:
+    if len(problems) <= MAX_PROBLEMS:
+        return tuple(problems)
+    return (*problems[:MAX_PROBLEMS], f"and {len(problems) - MAX_PROBLEMS:,} more")
+
+
+def check_file(connection: Connection) -> tuple[int, list[str]]:
+    """SQLite's own integrity check: every page, every row in every index, every unique key."""
+    answers = [
+        str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_PROBLEMS + 1})")
+    ]
+    pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+    return pages, [] if answers == ["ok"] else answers
+
+
+def check_series(connection: Connection) -> tuple[int, list[str]]:
+    """Every reading and roll-up belongs to a series, and every series to a device."""
+    known = set(connection.execute(select(series.c.id)).scalars())
+    problems = []
+    for table in (reading, reading_1m, reading_1h):
+        problems += [
+            f"{table.name} holds rows of series {series_id}, which does not exist"
+            for series_id in _series_in(connection, table)
+            if series_id not in known
+        ]
+    orphans = select(series.c.id, series.c.device_id).where(series.c.device_id.not_in(select(device.c.id)))
+    problems += [
+        f"series {row.id} is of device {row.device_id}, which does not exist"
+        for row in connection.execute(orphans)
+    ]
+    return len(known), problems
+
+
+def _series_in(connection: Connection, table: Table) -> Iterator[int]:
+    """The distinct series of a table: one step of its key for each, not a look at every row."""
+    following = select(func.min(table.c.series_id))
+    last: int | None = connection.execute(following).scalar()
+    while last is not None:
+        yield last
+        last = connection.execute(following.where(table.c.series_id > last)).scalar()
+
+
+def check_readings(connection: Connection) -> tuple[int, list[str]]:
+    """No reading bears a frame number that was never given out, or a clock that does not exist."""
+    given = int(connection.execute(select(fact.c.value).where(fact.c.name == "last_frame_no")).scalar() or 0)
+    wrong_clock = case((reading.c.clock.not_in([clock.value for clock in Clock]), 1))
+    count, newest, wrong = connection.execute(
+        select(func.count(), func.coalesce(func.max(reading.c.frame_no), 0), func.count(wrong_clock))
+    ).one()
+    problems = []
+    if newest > given:
+        problems.append(f"a reading bears frame number {newest}, but only {given} were given out")
+    if wrong:
+        problems.append(f"{wrong} readings say of their clock what no clock is")
+    return count, problems
+
+
+def check_taps(connection: Connection) -> tuple[int, list[str]]:
+    """Every tap is there once, and every card belongs to a person."""
+    repeated = (
+        select(tap.c.device_id, tap.c.boot, tap.c.seq, func.count().label("times"))
+        .where(tap.c.boot.is_not(None), tap.c.seq.is_not(None))
+        .group_by(tap.c.device_id, tap.c.boot, tap.c.seq)
+        .having(func.count() > 1)
+    )
+    problems = [
+        f"tap {row.seq} of boot {row.boot} of {row.device_id} is stored {row.times} times"
+        for row in connection.execute(repeated)
+    ]
+    keys = "SELECT event_key FROM tap NOT INDEXED WHERE event_key IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
+    problems += [f"the event key {key} is stored twice" for (key,) in connection.exec_driver_sql(keys)]
+    orphans = select(card.c.ref).where(card.c.person_id.not_in(select(person.c.id)))
+    problems += [f"card {ref} belongs to nobody" for ref in connection.execute(orphans).scalars()]
+    return int(connection.execute(select(func.count()).select_from(tap)).scalar_one()), problems
+
+
+def check_seen(connection: Connection) -> tuple[int, list[str]]:
+    """The sequence numbers seen of each boot are ascending, disjoint ranges: deduplication relies on them."""
+    examined, problems = 0, []
+    for row in connection.execute(select(seen.c.device_id, seen.c.boot, seen.c.ranges)):
+        examined += 1
+        if not _are_ranges(row.ranges):
+            problems.append(f"the sequence numbers seen of {row.device_id}, boot {row.boot}, are no ranges")
+    return examined, problems
+
+
+def _are_ranges(data: bytes) -> bool:
+    if len(data) % 16:
+        return False
+    bounds = struct.unpack(f"<{len(data) // 8}q", data)
+    starts, ends = bounds[0::2], bounds[1::2]
+    is_each_a_range = all(start <= end for start, end in zip(starts, ends, strict=True))
+    return is_each_a_range and all(end < start for end, start in zip(ends, starts[1:], strict=False))
+
+
+CHECKS: Mapping[str, Check] = {
+    "pages of the file": check_file,
+    "series": check_series,
+    "readings": check_readings,
+    "taps": check_taps,
+    "boots of devices": check_seen,
+}
