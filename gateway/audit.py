@@ -1,11 +1,12 @@
 """The audit log: who did or was refused what. Never a payload, a secret, a card number or a pupil's name."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway import rfc3339
+from gateway.page import Page, page_of
 from gateway.tables import audit
 
 SAME_WITHIN_US: Final = 60_000_000
@@ -45,13 +46,15 @@ def record(connection: Connection, actor: str, action: str, detail: str, at_us: 
         connection.execute(insert(audit).values(row))
 
 
-def entries(connection: Connection, before_id: int | None, limit: int) -> list[AuditEntry]:
+def page(connection: Connection, before_id: int | None, limit: int) -> Page[AuditEntry, int]:
     """Returns the newest entries first, those older than `before_id`."""
     columns = (audit.c.id, audit.c.at_us, audit.c.actor, audit.c.action, audit.c.detail, audit.c.count)
-    query = select(*columns).order_by(audit.c.id.desc()).limit(limit)
+    query = select(*columns).order_by(audit.c.id.desc()).limit(limit + 1)
     if before_id is not None:
         query = query.where(audit.c.id < before_id)
-    return [
-        AuditEntry(id_, rfc3339.text(at_us), actor, action, detail, count)
-        for id_, at_us, actor, action, detail, count in connection.execute(query)
-    ]
+    return page_of(connection.execute(query).all(), limit, _from_row, lambda row: int(row.id))
+
+
+def _from_row(row: Row[Any]) -> AuditEntry:
+    id_, at_us, actor, action, detail, count = row
+    return AuditEntry(id_, rfc3339.text(at_us), actor, action, detail, count)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, insert, select, tuple_
 
 from gateway import rfc3339
+from gateway.page import Page, page_of
 from gateway.tables import command
 
 
@@ -38,19 +39,18 @@ def create(connection: Connection, device_id: str, name: str, payload: bytes, no
 
 def page(
     connection: Connection, device_id: str, before: tuple[int, str] | None, limit: int
-) -> tuple[list[Command], tuple[int, str] | None]:
-    """Returns a device's commands, newest first, those before the (created_us, id) `before`, and the last
-    one's position."""
+) -> Page[Command, tuple[int, str]]:
+    """Returns a device's commands, newest first, those before the position `before`: (created_us, id)."""
     query = (
         select(command)
         .where(command.c.device_id == device_id)
         .order_by(command.c.created_us.desc(), command.c.id.desc())
-        .limit(limit)
+        .limit(limit + 1)
     )
     if before is not None:
         query = query.where(tuple_(command.c.created_us, command.c.id) < before)
     rows = connection.execute(query).all()
-    return [_from_row(row) for row in rows], (rows[-1].created_us, rows[-1].id) if rows else None
+    return page_of(rows, limit, _from_row, lambda row: (row.created_us, row.id))
 
 
 def _from_row(row: Row[Any]) -> Command:

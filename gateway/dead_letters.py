@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, delete, func, select
 from devices.tables import dead_letter
 from gateway import rfc3339
 from gateway.errors import NotFound
+from gateway.page import Page, page_of
 
 SHOWN: Final = 4096
 """Characters of a payload that are shown."""
@@ -39,14 +40,14 @@ _COLUMNS: Final = (
 
 def page(
     connection: Connection, device_id: str | None, before_id: int | None, limit: int
-) -> list[DeadLetter]:
+) -> Page[DeadLetter, int]:
     """Returns the newest dead letters first, those older than `before_id`; of one device if given."""
-    query = select(*_COLUMNS).order_by(dead_letter.c.id.desc()).limit(limit)
+    query = select(*_COLUMNS).order_by(dead_letter.c.id.desc()).limit(limit + 1)
     if device_id is not None:
         query = query.where(dead_letter.c.device_id == device_id)
     if before_id is not None:
         query = query.where(dead_letter.c.id < before_id)
-    return [_from_row(row) for row in connection.execute(query)]
+    return page_of(connection.execute(query).all(), limit, _from_row, lambda row: int(row.id))
 
 
 def find(connection: Connection, letter_id: int) -> DeadLetter:

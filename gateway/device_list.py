@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from devices.tables import device, device_status, kept_frame
 from gateway import rfc3339
 from gateway.errors import NotFound
+from gateway.page import Page, page_of
 
 State = Literal["active", "seen", "revoked"]
 Format = Literal["native", "homeassistant"]
@@ -44,14 +45,16 @@ def _query() -> Select[Any]:
     return select(device, *columns).select_from(joined)
 
 
-def page(connection: Connection, state: State | None, after_id: str | None, limit: int) -> list[ListedDevice]:
+def page(
+    connection: Connection, state: State | None, after_id: str | None, limit: int
+) -> Page[ListedDevice, str]:
     """Returns devices in order of their ids, those after `after_id`; in one state if given."""
-    query = _query().order_by(device.c.id).limit(limit)
+    query = _query().order_by(device.c.id).limit(limit + 1)
     if state is not None:
         query = query.where(device.c.state == state)
     if after_id is not None:
         query = query.where(device.c.id > after_id)
-    return [_from_row(row) for row in connection.execute(query)]
+    return page_of(connection.execute(query).all(), limit, _from_row, lambda row: str(row.id))
 
 
 def find(connection: Connection, device_id: str) -> ListedDevice:

@@ -19,6 +19,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from gateway.errors import Conflict, Invalid, NotFound
+from gateway.page import Page, page_of
 from gateway.tables import api_key
 
 _TEXT: Final = re.compile(r"sg_([0-9a-f]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
@@ -177,10 +178,10 @@ def _working_admins(connection: Connection) -> int:
     return len(connection.execute(query).all())
 
 
-def every(connection: Connection, after: str = "", limit: int = 1000) -> list[Key]:
-    """Returns the keys, revoked ones too, in order of their ids; those after `after`."""
-    query = select(api_key).where(api_key.c.id > after).order_by(api_key.c.id).limit(limit)
-    return [_from_row(row) for row in connection.execute(query)]
+def page(connection: Connection, after_id: str | None, limit: int) -> Page[Key, str]:
+    """Returns the keys, revoked ones too, in order of their ids; those after `after_id`."""
+    query = select(api_key).where(api_key.c.id > (after_id or "")).order_by(api_key.c.id).limit(limit + 1)
+    return page_of(connection.execute(query).all(), limit, _from_row, lambda row: str(row.id))
 
 
 def _from_row(row: Row[Any]) -> Key:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, up
 
 from gateway import cards
 from gateway.errors import Conflict, Invalid, NotFound
+from gateway.page import Page, page_of
 from gateway.tables import card, person
 
 CardKind = Literal["uid", "nfc", "qr"]
@@ -83,14 +84,15 @@ def find(connection: Connection, person_id: str) -> Person:
 
 def page(
     connection: Connection, group: str | None, after: tuple[str, str] | None, limit: int
-) -> list[Person]:
+) -> Page[Person, tuple[str, str]]:
     """Returns people in order of name and id, those after the (name, id) `after`; of one group if given."""
-    query = select(person).order_by(person.c.name, person.c.id).limit(limit)
+    query = select(person).order_by(person.c.name, person.c.id).limit(limit + 1)
     if group is not None:
         query = query.where(person.c.group_name == group)
     if after is not None:
         query = query.where(tuple_(person.c.name, person.c.id) > after)
-    return _with_cards(connection, connection.execute(query).all())
+    people = _with_cards(connection, connection.execute(query).all())
+    return page_of(people, limit, lambda one: one, lambda one: (one.name, one.id))
 
 
 def change(connection: Connection, person_id: str, wanted: PersonChange) -> Person:
@@ -144,18 +146,19 @@ def remove_card(connection: Connection, person_id: str, ref: str) -> None:
         raise NotFound(f"card {ref} of person {person_id}")
 
 
-def groups(connection: Connection, after: str | None, limit: int) -> list[Group]:
+def groups(connection: Connection, after: str | None, limit: int) -> Page[Group, str]:
     """Returns the groups in order of name, those after `after`."""
     query = (
         select(person.c.group_name, func.count())
         .where(person.c.group_name.is_not(None))
         .group_by(person.c.group_name)
         .order_by(person.c.group_name)
-        .limit(limit)
+        .limit(limit + 1)
     )
     if after is not None:
         query = query.where(person.c.group_name > after)
-    return [Group(name, number) for name, number in connection.execute(query)]
+    rows = connection.execute(query).all()
+    return page_of(rows, limit, lambda row: Group(row[0], row[1]), lambda row: str(row[0]))
 
 
 def holders(connection: Connection, ids: Iterable[str]) -> Mapping[str, Holder]:

@@ -2,22 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, Row, select, tuple_
 
 from devices.clock import Clock
 from devices.tables import tap
 from gateway import cards, rfc3339
 from gateway.committed import TapRow
+from gateway.page import Page, page_of
 from gateway.people import CardKind, Holder
+from gateway.readings import CLOCK_LABELS, ClockLabel
 from gateway.tables import card, person
 
-ClockLabel = Literal["good", "estimated", "unknown"]
 Direction = Literal["in", "out"]
-
-CLOCK_LABELS: tuple[ClockLabel, ...] = ("good", "estimated", "unknown")
-"""By the number of a `devices.clock.Clock`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,8 @@ class TapFilter:
 
 def page(
     connection: Connection, wanted: TapFilter, before: tuple[int, int] | None, limit: int
-) -> tuple[list[Tap], tuple[int, int] | None]:
-    """Returns taps, newest first, those before the (at_us, id) `before`, and the position of the last one."""
+) -> Page[Tap, tuple[int, int]]:
+    """Returns taps, newest first, those before the position `before`: (at_us, id)."""
     query = (
         select(tap, person.c.id.label("person_id"), person.c.name, person.c.group_name)
         .select_from(
@@ -58,7 +56,7 @@ def page(
         )
         .where(tap.c.at_us >= wanted.from_us, tap.c.at_us < wanted.to_us)
         .order_by(tap.c.at_us.desc(), tap.c.id.desc())
-        .limit(limit)
+        .limit(limit + 1)
     )
     if wanted.device_id is not None:
         query = query.where(tap.c.device_id == wanted.device_id)
@@ -68,22 +66,21 @@ def page(
         query = query.where(tap.c.credential_digest.in_(list(connection.scalars(held))))
     if before is not None:
         query = query.where(tuple_(tap.c.at_us, tap.c.id) < before)
-    rows = connection.execute(query).all()
-    taps = [
-        Tap(
-            id=row.id,
-            device=row.device_id,
-            at=rfc3339.text(row.at_us),
-            received_at=rfc3339.text(row.received_us),
-            clock=CLOCK_LABELS[row.clock],
-            person=None if row.person_id is None else Holder(row.person_id, row.name, row.group_name),
-            credential_ref=cards.ref(row.credential_digest),
-            direction=row.direction,
-            kind=row.kind,
-        )
-        for row in rows
-    ]
-    return taps, (rows[-1].at_us, rows[-1].id) if rows else None
+    return page_of(connection.execute(query).all(), limit, _from_row, lambda row: (row.at_us, row.id))
+
+
+def _from_row(row: Row[Any]) -> Tap:
+    return Tap(
+        id=row.id,
+        device=row.device_id,
+        at=rfc3339.text(row.at_us),
+        received_at=rfc3339.text(row.received_us),
+        clock=CLOCK_LABELS[row.clock],
+        person=None if row.person_id is None else Holder(row.person_id, row.name, row.group_name),
+        credential_ref=cards.ref(row.credential_digest),
+        direction=row.direction,
+        kind=row.kind,
+    )
 
 
 def committed_tap(row: TapRow, holders: Mapping[str, Holder]) -> Tap:

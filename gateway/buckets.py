@@ -1,0 +1,205 @@
+"""Aggregates of readings by buckets of time: from roll-ups as far as they reach, then from readings."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, null, select, tuple_
+
+from devices.tables import reading, reading_1h, reading_1m, series
+from gateway import rfc3339
+from gateway.page import Page, page_of
+from gateway.readings import (
+    CLOCK_LABELS,
+    HOUR_US,
+    SECOND_US,
+    ClockLabel,
+    ReadingFilter,
+    Windows,
+    in_windows,
+    with_series,
+)
+from gateway.tables import fact
+
+ROLLED_UP_1M: Final = "reading_1m_until_us"
+ROLLED_UP_1H: Final = "reading_1h_until_us"
+"""Facts: the roll-up holds every reading before this moment, late ones included."""
+
+Aggregate = Literal["mean", "min", "max", "sum", "count", "last"]
+
+Position = tuple[int, int]
+"""Where a bucket stands in order of time: (start_us, series_id)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """An aggregate of `count` readings from `at` on. `clock`: their least sure one; null from a roll-up."""
+
+    device: str
+    measurement: str
+    at: rfc3339.Moment
+    value: float
+    clock: ClockLabel | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bucketing:
+    """Buckets of `every_us` that start at its multiples since 1970 UTC."""
+
+    every_us: int
+    aggregate: Aggregate
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What buckets are made from. `clock`: the number of the least sure clock, where it is known."""
+
+    table: Table
+    at: ColumnElement[int]
+    count: ColumnElement[int]
+    clock: ColumnElement[Any]
+    last: ColumnElement[float]
+    values: Mapping[Aggregate, ColumnElement[Any]]
+
+
+_SINGLE: Final = _Source(
+    table=reading,
+    at=reading.c.at_us,
+    count=func.count(),
+    clock=func.max(reading.c.clock),
+    last=reading.c.value,
+    values={
+        "mean": func.avg(reading.c.value),
+        "min": func.min(reading.c.value),
+        "max": func.max(reading.c.value),
+        "sum": func.sum(reading.c.value),
+        "count": func.count(),
+    },
+)
+
+
+def _roll_up(table: Table) -> _Source:
+    count = func.sum(table.c["count"])
+    return _Source(
+        table=table,
+        at=table.c.start_us,
+        count=count,
+        clock=null(),
+        last=table.c.last,
+        values={
+            "mean": func.sum(table.c.sum) / count,
+            "min": func.min(table.c.min),
+            "max": func.max(table.c.max),
+            "sum": func.sum(table.c.sum),
+            "count": count,
+        },
+    )
+
+
+_ROLL_UPS: Final = (
+    (_roll_up(reading_1h), HOUR_US, ROLLED_UP_1H),
+    (_roll_up(reading_1m), 60 * SECOND_US, ROLLED_UP_1M),
+)
+
+
+def page(
+    connection: Connection, wanted: ReadingFilter, into: Bucketing, after: Position | None, limit: int
+) -> Page[Bucket, Position]:
+    """Returns aggregates in order of (start, series), those after `after`.
+
+    Buckets are always whole: one that `from_us` or `to_us` falls into is given with all its readings.
+    """
+    every_us = into.every_us
+    lo_us = wanted.from_us // every_us * every_us
+    hi_us = -(-wanted.to_us // every_us) * every_us
+    if after is not None:
+        lo_us = max(lo_us, after[0] // every_us * every_us)
+    number = select(func.count()).select_from(series).where(*wanted.conditions())
+    width_us = every_us * max(1, limit // max(1, connection.execute(number).scalar_one()))
+    rows: list[Row[Any]] = []
+    for source, from_us, to_us in _segments(connection, every_us, lo_us, hi_us):
+
+        def fetch(start_us: int, end_us: int, most: int, source: _Source = source) -> list[Row[Any]]:
+            query = _aggregated(source, wanted, into, start_us, end_us)
+            if after is not None:
+                query = query.having(tuple_(_start(source, every_us), source.table.c.series_id) > after)
+            return list(connection.execute(_with_value(source, into.aggregate, query.limit(most))))
+
+        windows = Windows(source.table, source.at, width_us, 64 * width_us, every_us)
+        rows += in_windows(connection, windows, wanted, (from_us, to_us), fetch, limit + 1 - len(rows))
+        if len(rows) > limit:
+            break
+    return page_of(rows, limit, _from_row, lambda row: (row.start_us, row.series_id))
+
+
+def _segments(
+    connection: Connection, every_us: int, lo_us: int, hi_us: int
+) -> Iterator[tuple[_Source, int, int]]:
+    """Yields what to read each stretch of time from: in order of time, without gaps."""
+    for source, unit_us, name in _ROLL_UPS:
+        if every_us % unit_us:
+            continue
+        until_us = int(connection.execute(select(fact.c.value).where(fact.c.name == name)).scalar() or 0)
+        end_us = min(hi_us, until_us // every_us * every_us)
+        if lo_us < end_us:
+            yield source, lo_us, end_us
+            lo_us = end_us
+    if lo_us < hi_us:
+        yield _SINGLE, lo_us, hi_us
+
+
+def _start(source: _Source, every_us: int) -> ColumnElement[int]:
+    return source.at - source.at % every_us
+
+
+def _aggregated(
+    source: _Source, wanted: ReadingFilter, into: Bucketing, lo_us: int, hi_us: int
+) -> Select[Any]:
+    start = _start(source, into.every_us)
+    series_id = source.table.c.series_id
+    value = source.values.get(into.aggregate, func.max(source.at))
+    return (
+        select(
+            series.c.device_id,
+            series.c.measurement,
+            series_id,
+            start.label("start_us"),
+            value.label("value"),
+            source.count.label("number"),
+            source.clock.label("clock"),
+        )
+        .select_from(with_series(source.table))
+        .where(source.at >= lo_us, source.at < hi_us, *wanted.conditions())
+        .group_by(series_id, start)
+        .order_by(start, series_id)
+    )
+
+
+def _with_value(source: _Source, aggregate: Aggregate, query: Select[Any]) -> Select[Any]:
+    """For `last` the query's value is the time of the newest row: returns a query for that row's value."""
+    if aggregate != "last":
+        return query
+    groups = query.subquery()
+    table = source.table
+    joined = groups.join(table, (table.c.series_id == groups.c.series_id) & (source.at == groups.c.value))
+    columns = [column for column in groups.c if column.name != "value"]
+    result = select(*columns, source.last.label("value")).select_from(joined)
+    if table is reading:
+        twin = reading.alias()
+        last_frame = select(func.max(twin.c.frame_no)).where(
+            twin.c.series_id == table.c.series_id, twin.c.at_us == table.c.at_us
+        )
+        result = result.where(table.c.frame_no == last_frame.correlate(table).scalar_subquery())
+    return result.order_by(groups.c.start_us, groups.c.series_id)
+
+
+def _from_row(row: Row[Any]) -> Bucket:
+    return Bucket(
+        device=row.device_id,
+        measurement=row.measurement,
+        at=rfc3339.text(row.start_us),
+        value=float(row.value),
+        clock=None if row.clock is None else CLOCK_LABELS[row.clock],
+        count=int(row.number),
+    )
