@@ -3,7 +3,8 @@
 import enum
 
 SECOND_US = 1_000_000
-DAY_US = 86_400 * SECOND_US
+HOUR_US = 3_600 * SECOND_US
+DAY_US = 24 * HOUR_US
 
 LIVE_TOLERANCE_US = 120 * SECOND_US
 """A stamp this near to the moment of receipt agrees with the gateway's clock."""

@@ -85,6 +85,14 @@ def _roll_up(name: str) -> Table:
 reading_1m = _roll_up("reading_1m")
 reading_1h = _roll_up("reading_1h")
 
+roll_up_due = Table(
+    "roll_up_due",  # hours of series whose raw rows changed since they were rolled up; roll-ups hold before the first
+    metadata,
+    Column("series_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("hour_us", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
 tap = Table(
     "tap",
     metadata,

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from devices.clock import LIVE_TOLERANCE_US, SECOND_US, Clock, judge
+from devices.clock import HOUR_US, LIVE_TOLERANCE_US, SECOND_US, Clock, judge
 from devices.errors import DecodeError
 from devices.frame import Frame, Intake, Presence
 from devices.payloads import native
@@ -236,6 +236,8 @@ class Ingest:
         else:
             at_us, clock = self._judge(source, stamp_us, frame.received_us)
             rows = transaction.rows
+        if at_us // HOUR_US != source.due_hour:
+            self._note_due(source, transaction, at_us // HOUR_US)
         for measurement, value in telemetry.values.items():
             rows.append((numbers[measurement], at_us, number, value, clock))
         self._touch(source, transaction, frame)
@@ -352,6 +354,12 @@ class Ingest:
         source.windows[boot] = window
         return window
 
+    def _note_due(self, source: Source, transaction: Transaction, hour: int) -> None:
+        """Notes that this hour of the device's series is to be rolled up."""
+        source.due_hour = hour
+        due = [(series_id, hour * HOUR_US) for series_id in source.series.values()]
+        transaction.connection.exec_driver_sql(self._statements.roll_up_due, due)
+
     def _new_series(self, transaction: Transaction, source: Source, measurement: str) -> None:
         if len(source.series) >= MAX_SERIES:
             raise DecodeError(f"the device has {MAX_SERIES} measurements already; it may not invent more")
@@ -361,6 +369,7 @@ class Ingest:
             self._statements.series, (entry.id, entry.device_id, entry.measurement)
         )
         source.series[measurement] = entry.id
+        source.due_hour = None
         transaction.committed.new_series.append(entry)
 
     def _touch(self, source: Source, transaction: Transaction, frame: Frame) -> None:

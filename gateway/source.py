@@ -23,6 +23,7 @@ class Source:
     last_seen_us: int = 0
     clock_right_us: int = 0
     written_us: int = 0  # when device_status was last written
+    due_hour: int | None = None  # the hour that is noted for rolling up, for all series
     is_touched: bool = False  # in this transaction
     must_write: bool = False  # its online state changed in this transaction
 

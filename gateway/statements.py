@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Dialect, bindparam, delete, insert, literal_c
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.base import Executable
 
-from devices.tables import announcement, dead_letter, device_status, kept_frame, reading, seen, series
+from devices.tables import announcement, dead_letter, device_status, kept_frame, reading, roll_up_due, seen, series
 from gateway.tables import fact, outbox
 
 
@@ -30,6 +30,7 @@ class Statements:
     withdraw: str
     fact: str
     outbox: str
+    roll_up_due: str
     journal: Mapping[str, str]
 
 
@@ -56,5 +57,6 @@ def compile_for(dialect: Dialect, journal: Mapping[str, Executable]) -> Statemen
         withdraw=driver_text(delete(announcement).where(announcement.c.topic == bindparam("topic")), dialect),
         fact=upsert(fact, ["name"]),
         outbox=without_id(outbox),
+        roll_up_due=driver_text(sqlite_insert(roll_up_due).on_conflict_do_nothing(), dialect),
         journal={name: driver_text(statement, dialect) for name, statement in journal.items()},
     )
