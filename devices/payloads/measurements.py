@@ -29,6 +29,7 @@ _LONGEST_SUFFIX: Final = 16
 
 _LEGAL: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _LEVELLED: Final = str.maketrans("-. /", "____")
+_CAMEL_CASE: Final = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 _NOT_WORD: Final = re.compile(r"[^a-z0-9]+")
 
 _SPELLED_OUT: Final = str.maketrans(
@@ -73,7 +74,8 @@ def legal_name(name: str) -> str:
 
 def slug(text: str) -> str:
     """Returns the text's letters and digits as words of ASCII: `Büro 1.OG` is `buero_1_og`; may be empty."""
-    spelled = unicodedata.normalize("NFKD", text[:256].translate(_SPELLED_OUT))
+    parted = _CAMEL_CASE.sub("_", text[:256])
+    spelled = unicodedata.normalize("NFKD", parted.translate(_SPELLED_OUT))
     return _NOT_WORD.sub("_", spelled.encode("ascii", "ignore").decode().lower()).strip("_")
 
 
@@ -114,10 +116,10 @@ def _compose(qualifier: str, device_class: str | None, quantity: Quantity, suffi
     """Puts a name together, saying nothing twice: `kitchen_temperature` and `c` for temperature in °C."""
     stem = quantity.stem
     words = qualifier
-    if stem and stem not in words:
-        for synonym in (device_class or "", *quantity.synonyms):
-            if synonym and synonym in words:
-                words = words.replace(synonym, stem, 1)
+    if stem and f"_{stem}_" not in f"_{words}_":
+        for synonym in (*quantity.synonyms, device_class):
+            if synonym and f"_{synonym}_" in f"_{words}_":
+                words = f"_{words}_".replace(f"_{synonym}_", f"_{stem}_", 1).strip("_")
                 break
         else:
             words = f"{words}_{stem}" if words else stem

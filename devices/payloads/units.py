@@ -293,7 +293,7 @@ QUANTITIES: Final[Mapping[str, Quantity]] = MappingProxyType(
         "atmospheric_pressure": Quantity("pressure", "pressure"),
         "battery": Quantity("battery", "share"),
         "blood_glucose_concentration": Quantity("blood_glucose", "glucose"),
-        "carbon_dioxide": Quantity("co2", "ppm"),
+        "carbon_dioxide": Quantity("co2", "ppm", ("eco2",)),
         "carbon_monoxide": Quantity("co", "ppm"),
         "conductivity": Quantity("conductivity", "conductivity"),
         "current": Quantity("current", "current"),
@@ -364,7 +364,7 @@ QUANTITIES_BY_NAME: Final[Mapping[str, str]] = MappingProxyType(
 
 STATES: Final[Mapping[str, Quantity]] = MappingProxyType(
     {
-        "battery": Quantity("battery_low", "plain"),
+        "battery": Quantity("battery_low", "plain", ("low_battery",)),
         "battery_charging": Quantity("battery_charging", "plain"),
         "carbon_monoxide": Quantity("carbon_monoxide_detected", "plain"),
         "cold": Quantity("cold", "plain"),
