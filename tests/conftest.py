@@ -1,0 +1,16 @@
+"""What many tests start from."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateway_process import GatewayProcess
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
+    """A running gateway on an empty data directory, MQTT and HTTP on free ports of 127.0.0.1."""
+    with GatewayProcess(tmp_path / "data") as running:
+        yield running
+        print(running.log_tail())  # pytest shows it if the test failed
