@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from devices.mqtt.topics import filter_fault
+
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
@@ -46,11 +48,8 @@ def _timezone(value: str) -> str:
 
 
 def _topic_filter(value: str) -> str:
-    levels = value.split("/")
-    if not value or "\0" in value or len(value.encode()) > 65_535:
-        raise ValueError("a topic filter has 1 to 65,535 bytes and no zero byte")
-    if "#" in levels[:-1] or any(len(level) > 1 and ("#" in level or "+" in level) for level in levels):
-        raise ValueError("in a topic filter + stands alone on its level, and # alone on the last one")
+    if (fault := filter_fault(value)) is not None:
+        raise ValueError(fault)
     return value
 
 
