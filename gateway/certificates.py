@@ -128,9 +128,7 @@ def why_renew_authority(certificate: x509.Certificate, now: datetime) -> str | N
     return None
 
 
-def why_renew_server(
-    server: x509.Certificate, authority: x509.Certificate, names: Names, now: datetime
-) -> str | None:
+def why_renew_server(server: x509.Certificate, authority: x509.Certificate, names: Names, now: datetime) -> str | None:
     """Returns why a new server certificate is needed, None if this one is good."""
     if server.not_valid_before_utc > now:
         return "its validity begins in the future"
@@ -190,9 +188,7 @@ def ssl_context(
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:  # ssl.SSLError is one
-        raise ConfigError(
-            "certificate", str(certificate), f"cannot be used with the key {key}: {error}"
-        ) from error
+        raise ConfigError("certificate", str(certificate), f"cannot be used with the key {key}: {error}") from error
     if client_authority is not None:
         try:
             context.load_verify_locations(client_authority)
@@ -208,9 +204,7 @@ def own_names(node: str) -> Names:
     """Returns what this machine is reached by: its host name, that with .local, localhost, its addresses."""
     host = socket.gethostname().partition(".")[0].lower()
     hosts = dict.fromkeys([host, f"{host}.local", socket.gethostname().lower(), node.lower(), "localhost"])
-    return Names(
-        tuple(filter(_is_host, hosts)), tuple(sorted(own_addresses(), key=lambda one: (one.version, one)))
-    )
+    return Names(tuple(filter(_is_host, hosts)), tuple(sorted(own_addresses(), key=lambda one: (one.version, one))))
 
 
 def own_addresses() -> set[Address]:

@@ -37,9 +37,7 @@ keys_app = typer.Typer(help="Keys for the API.", no_args_is_help=True)
 app.add_typer(devices_app, name="devices")
 app.add_typer(keys_app, name="keys")
 
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="TOML file of the configuration.")
-]
+ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="TOML file of the configuration.")]
 DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Directory of everything the gateway keeps.")
 ]
@@ -340,17 +338,13 @@ def _connected(configuration: Configuration, *, is_writing: bool) -> "Iterator[C
         try:
             with engine.begin() as connection:
                 if fit_of(connection) is not Fit.CURRENT:
-                    raise Conflict(
-                        f"{path} was made by another version: restart the gateway, it migrates the file"
-                    )
+                    raise Conflict(f"{path} was made by another version: restart the gateway, it migrates the file")
                 yield connection
         finally:
             engine.dispose()
     except DatabaseError as error:
         if is_damage(error):
-            raise Corrupt(
-                path, f"{error.orig}; restart the gateway: it sets the file aside and goes on"
-            ) from error
+            raise Corrupt(path, f"{error.orig}; restart the gateway: it sets the file aside and goes on") from error
         raise Unavailable(f"{path} cannot be used: {error.orig}", retry_after_s=30.0) from error
 
 

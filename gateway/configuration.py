@@ -141,16 +141,12 @@ def settings() -> list[Setting]:
     ]
 
 
-def load(
-    file: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None
-) -> Configuration:
+def load(file: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Configuration:
     """Returns the configuration; see `trace`."""
     return trace(file, environ, overrides).configuration
 
 
-def trace(
-    file: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None
-) -> Effective:
+def trace(file: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object] | None = None) -> Effective:
     """Returns the configuration with the origin of each value.
 
     `overrides`: dotted name to value, what flags say. Raises ConfigError for the first thing that is wrong: a
@@ -201,9 +197,7 @@ def _from_file(file: Path) -> Iterable[_Given]:
                 f"the sections are {' '.join(sections)}",
             )
         if not isinstance(table, dict):
-            raise ConfigError(
-                section, NOT_SHOWN, f"in {file} this is a section: write [{section}] above its keys"
-            )
+            raise ConfigError(section, NOT_SHOWN, f"in {file} this is a section: write [{section}] above its keys")
         for key, value in table.items():
             name = f"{section}.{key}"
             if name not in known:
@@ -261,9 +255,7 @@ def _secret(variable: str, file: Path) -> str:
         with file.open("rb") as opened:
             content = opened.read(MAX_SECRET_BYTES + 1)
         if len(content) > MAX_SECRET_BYTES:
-            raise ConfigError(
-                variable, str(file), f"holds more than {MAX_SECRET_BYTES} bytes: no secret is that long"
-            )
+            raise ConfigError(variable, str(file), f"holds more than {MAX_SECRET_BYTES} bytes: no secret is that long")
         return content.decode().strip()
     except OSError as error:
         raise ConfigError(variable, str(file), f"cannot be read: {error.strerror}") from error
@@ -275,9 +267,7 @@ def _nearest(name: str, known: Iterable[str], section: str = "") -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {near[0]}?"
-    keys = [
-        other.removeprefix(f"{section}.") for other in known if section and other.startswith(f"{section}.")
-    ]
+    keys = [other.removeprefix(f"{section}.") for other in known if section and other.startswith(f"{section}.")]
     return f"; [{section}] has {' '.join(keys)}" if keys else ""
 
 

@@ -39,9 +39,7 @@ EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE_US = 300 * 1_000_000
 REACH_TIMEOUT_S = 5.0
-NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"}
-)
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"})
 VOLATILE_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})
 WEB_PAGES = Path(__file__).parents[1] / "api" / "web" / "dist" / "index.html"
 
@@ -134,18 +132,14 @@ def check_data(directory: Path) -> Iterator[Finding]:
     if existing != directory:
         text = f"{directory} is not there yet"
         if not os.access(existing, os.W_OK | os.X_OK):
-            yield bad(
-                "data directory", f"{text} and cannot be made in {existing}", "choose another with --data"
-            )
+            yield bad("data directory", f"{text} and cannot be made in {existing}", "choose another with --data")
             return
         yield good("data directory", f"{text}; the first start makes it")
     else:
         try:
             times_ms = fsync_times_ms(directory)
         except OSError as error:
-            advice = (
-                f"make it writable for this user (chown), or choose another with --data: {error.strerror}"
-            )
+            advice = f"make it writable for this user (chown), or choose another with --data: {error.strerror}"
             yield bad("data directory", f"{directory} cannot be written", advice)
             return
         yield good("data directory", f"{directory} can be written")
@@ -192,9 +186,7 @@ def _file_system_findings(directory: Path) -> Iterator[Finding]:
         yield bad("file system", text, "move it to a local disk: SQLite's write-ahead log needs one")
     elif kind in VOLATILE_FILE_SYSTEMS:
         text = f"{directory} is in memory ({kind})"
-        yield warning(
-            "file system", text, "move it to a disk: everything in it is lost when the machine stops"
-        )
+        yield warning("file system", text, "move it to a disk: everything in it is lost when the machine stops")
     elif kind:
         yield good("file system", kind)
 
@@ -232,9 +224,7 @@ def check_database(data: Path) -> Iterator[Finding]:
     for aside in sorted(data.glob("*.damaged-*")):
         if not aside.name.endswith(("-wal", "-shm")):
             text = f"{aside} was set aside as damaged"
-            yield warning(
-                "damaged file", text, "keep a copy for a specialist, then remove it; check the disk"
-            )
+            yield warning("damaged file", text, "keep a copy for a specialist, then remove it; check the disk")
     now_us = time.time_ns() // 1000
     if not path.exists():
         yield good("database", f"{path} is not there yet; the first start makes it")

@@ -43,8 +43,7 @@ def markdown() -> str:
         rows = [_row(setting) for setting in settings() if setting.section == section]
         parts.append(
             f"\n## `[{section}]`\n\n{field.description}.\n\n"
-            "| key | type | default | environment | meaning |\n| --- | --- | --- | --- | --- |\n"
-            + "".join(rows)
+            "| key | type | default | environment | meaning |\n| --- | --- | --- | --- | --- |\n" + "".join(rows)
         )
     return "".join(parts)
 

@@ -99,9 +99,7 @@ class Node(Section):
 
 
 class School(Section):
-    name: str = Field(
-        default="School", min_length=1, max_length=200, description="The school's name as people read it"
-    )
+    name: str = Field(default="School", min_length=1, max_length=200, description="The school's name as people read it")
     timezone: Annotated[str, AfterValidator(_timezone)] = Field(
         default="UTC", description="IANA time zone that days begin in"
     )
@@ -114,9 +112,7 @@ class Store(Section):
         le=64 * GIB,
         description="What may wait for a commit, in memory; at the cap the doors slow their peers down",
     )
-    cache_bytes: Bytes = Field(
-        default=32 * MIB, ge=MIB, le=64 * GIB, description="Page cache of the database's writer"
-    )
+    cache_bytes: Bytes = Field(default=32 * MIB, ge=MIB, le=64 * GIB, description="Page cache of the database's writer")
     raw_days: int = Field(default=400, ge=1, le=36_500, description="Days that single readings are kept")
     roll_up_1m_days: int = Field(
         default=1_100, ge=1, le=36_500, description="Days that one-minute roll-ups are kept; hourly ones stay"
@@ -221,9 +217,7 @@ class Https(_TlsDoor):
 
 
 class Bridge(Section):
-    enabled: bool = Field(
-        default=False, description="Take messages from a broker that the school already runs"
-    )
+    enabled: bool = Field(default=False, description="Take messages from a broker that the school already runs")
     host: str = Field(default="", max_length=253, description="The broker's address")
     port: Port = Field(default=1883, description="The broker's TCP port")
     username: str = Field(default="", max_length=65_535, description="User name to sign in with; empty: none")
@@ -285,9 +279,7 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe event that is logged"
     )
-    format: Literal["text", "json"] = Field(
-        default="text", description="Lines for people, or one JSON object a line"
-    )
+    format: Literal["text", "json"] = Field(default="text", description="Lines for people, or one JSON object a line")
 
 
 class Configuration(Section):
@@ -300,9 +292,7 @@ class Configuration(Section):
     mqtts: Mqtts = Field(default=Mqtts(), description="The MQTT door over TLS")
     http: Http = Field(default=Http(), description="The API and the console")
     https: Https = Field(default=Https(), description="The API and the console over TLS")
-    bridge: Bridge = Field(
-        default=Bridge(), description="The bridge to a broker that the school already runs"
-    )
+    bridge: Bridge = Field(default=Bridge(), description="The bridge to a broker that the school already runs")
     alerts: Alerts = Field(default=Alerts(), description="Alerts")
     privacy: Privacy = Field(default=Privacy(), description="What is kept about people")
     log: Log = Field(default=Log(), description="The log, on standard error")

@@ -63,9 +63,7 @@ def _bounded(problems: list[str]) -> tuple[str, ...]:
 
 def check_file(connection: Connection) -> tuple[int, list[str]]:
     """SQLite's own integrity check: every page, every row in every index, every unique key."""
-    answers = [
-        str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_PROBLEMS + 1})")
-    ]
+    answers = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_PROBLEMS + 1})")]
     pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
     return pages, [] if answers == ["ok"] else answers
 
@@ -82,8 +80,7 @@ def check_series(connection: Connection) -> tuple[int, list[str]]:
         ]
     orphans = select(series.c.id, series.c.device_id).where(series.c.device_id.not_in(select(device.c.id)))
     problems += [
-        f"series {row.id} is of device {row.device_id}, which does not exist"
-        for row in connection.execute(orphans)
+        f"series {row.id} is of device {row.device_id}, which does not exist" for row in connection.execute(orphans)
     ]
     return len(known), problems
 

@@ -113,9 +113,7 @@ def test_a_misspelt_flag_is_an_error() -> None:
         ("SCHOOLGATE_NODE__NAME", "a b", "match pattern"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_named_with_what_to_write_instead(
-    variable: str, text: str, hint: str
-) -> None:
+def test_a_value_that_cannot_be_used_is_named_with_what_to_write_instead(variable: str, text: str, hint: str) -> None:
     error = refusal(None, **{variable: text})
     assert hint in error.hint
     assert variable in str(error)
@@ -206,9 +204,7 @@ def test_every_key_has_its_own_variable() -> None:
 
 
 @given(st.sampled_from(settings()), st.text(st.characters(exclude_characters="\0"), max_size=40))
-def test_any_text_in_the_environment_gives_a_configuration_or_a_config_error(
-    setting: Setting, text: str
-) -> None:
+def test_any_text_in_the_environment_gives_a_configuration_or_a_config_error(setting: Setting, text: str) -> None:
     try:
         load(None, {setting.variable: text})
     except ConfigError as error:

@@ -12,9 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_configuration_page_is_in_step_with_the_code() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
-    assert page == markdown(), (
-        "renew it: .venv/bin/schoolgate check-config --markdown > docs/configuration.md"
-    )
+    assert page == markdown(), "renew it: .venv/bin/schoolgate check-config --markdown > docs/configuration.md"
 
 
 @pytest.mark.parametrize("setting", settings(), ids=lambda setting: setting.name)

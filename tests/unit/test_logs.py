@@ -103,9 +103,7 @@ def test_a_traceback_is_written_without_local_variables(text: Captured) -> None:
 
 @given(st.text())
 def test_no_value_of_a_peer_begins_a_line_or_drives_the_terminal(value: str) -> None:
-    line = render_text(
-        {"at": "T", "level": "info", "event": "sign_in_failed", "client_id": value}, is_coloured=False
-    )
+    line = render_text({"at": "T", "level": "info", "event": "sign_in_failed", "client_id": value}, is_coloured=False)
     assert len(line.splitlines()) == 1
     assert "\x1b" not in line
     assert line.startswith("T info     sign_in_failed client_id=")
