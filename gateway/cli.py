@@ -107,12 +107,14 @@ def doctor(config: ConfigOption = None, data: DataOption = None, as_json: JsonOp
 def verify_store(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Check the database: the file itself, and that its rows agree with each other. Reads only."""
     configuration = _configured(config, data).configuration
+    from devices.clock import DAY_US
     from gateway.store.database import FILE_NAME
     from gateway.verification import CheckResult, verify
 
     path = configuration.node.data / FILE_NAME
     results: list[CheckResult] = []
-    for result in verify(path, on_progress=_progress(sys.stderr.isatty())):
+    raw_from_us = _now_us() - (configuration.store.raw_days - 1) * DAY_US
+    for result in verify(path, raw_from_us, on_progress=_progress(sys.stderr.isatty())):
         results.append(result)
         if not as_json:
             verdict = "bad" if result.problems else "good"

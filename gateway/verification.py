@@ -3,21 +3,28 @@
 Each check reads one snapshot, so that it holds beside a running gateway, and lets go of it afterwards.
 """
 
+import math
+import random
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Table, case, func, select
+from sqlalchemy import Connection, Row, Table, case, exists, func, select
 from sqlalchemy.exc import DatabaseError
 
-from devices.clock import Clock
-from devices.tables import device, reading, reading_1h, reading_1m, seen, series, tap
+from devices.clock import HOUR_US, Clock
+from devices.tables import device, reading, reading_1h, reading_1m, roll_up_due, seen, series, tap
 from gateway.store.database import open_engine
 from gateway.tables import card, fact, person
 
 MAX_PROBLEMS = 20
 """Problems of one check that are described; the rest are counted."""
+
+SAMPLE = 200
+MINUTE_US = 60_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +39,19 @@ class CheckResult:
 Check = Callable[[Connection], tuple[int, list[str]]]
 
 
-def verify(path: Path, on_progress: Callable[[str], None]) -> Iterator[CheckResult]:
+def verify(path: Path, raw_from_us: int, on_progress: Callable[[str], None]) -> Iterator[CheckResult]:
     """Yields the result of each check as it is done. `on_progress` is told what begins.
 
-    A file that is not there or too damaged to be read is a result too.
+    `raw_from_us`: no reading from then on was pruned. A file that is not there or too damaged to be read is a
+    result too.
     """
     if not path.exists():
         yield CheckResult("file", 0, (f"{path} is not there: is --data right?",))
         return
     engine = open_engine(path, read_only=True)
     try:
-        for name, check in CHECKS.items():
+        checks: dict[str, Check] = {**CHECKS, "roll-ups, a sample": partial(check_roll_ups, raw_from_us=raw_from_us)}
+        for name, check in checks.items():
             on_progress(f"checking: {name} …")
             try:
                 with engine.connect() as connection, connection.begin():
@@ -145,6 +154,54 @@ def _are_ranges(data: bytes) -> bool:
     starts, ends = bounds[0::2], bounds[1::2]
     is_each_a_range = all(start <= end for start, end in zip(starts, ends, strict=True))
     return is_each_a_range and all(end < start for end, start in zip(ends, starts[1:], strict=False))
+
+
+def check_roll_ups(connection: Connection, raw_from_us: int) -> tuple[int, list[str]]:
+    """A sample of the roll-ups agrees with their readings, except in hours that wait to be rolled up (again)."""
+    series_ids = list(connection.execute(select(series.c.id)).scalars())
+    examined, problems = 0, []
+    for table, width_us in ((reading_1m, MINUTE_US), (reading_1h, HOUR_US)):
+        for series_id in random.choices(series_ids, k=SAMPLE) if series_ids else ():
+            bucket = _any_bucket(connection, table, series_id, raw_from_us)
+            if bucket is None:
+                continue
+            examined += 1
+            if not _agrees(bucket, _rolled_up(connection, series_id, bucket.start_us, width_us)):
+                problems.append(f"{table.name} of series {series_id} at {bucket.start_us} is not what its readings say")
+    return examined, sorted(set(problems))
+
+
+def _any_bucket(connection: Connection, table: Table, series_id: int, from_us: int) -> Row[Any] | None:
+    """A random bucket of the series, none that is due; None if there is none."""
+    hour_us = table.c.start_us // HOUR_US * HOUR_US
+    is_due = exists().where(roll_up_due.c.series_id == series_id, roll_up_due.c.hour_us == hour_us)
+    of_series = select(table, table.c.count.label("rows")).where(
+        table.c.series_id == series_id, table.c.start_us >= from_us
+    )
+    bounds = select(func.min(table.c.start_us), func.max(table.c.start_us)).where(
+        table.c.series_id == series_id, table.c.start_us >= from_us
+    )
+    first_us, last_us = connection.execute(bounds).one()
+    if first_us is None:
+        return None
+    beginning = random.randint(first_us, last_us)
+    found = of_series.where(table.c.start_us >= beginning, ~is_due).order_by(table.c.start_us).limit(1)
+    return connection.execute(found).first()
+
+
+def _rolled_up(connection: Connection, series_id: int, start_us: int, width_us: int) -> list[float]:
+    """The values of the bucket's readings, in their order."""
+    query = select(reading.c.value).where(
+        reading.c.series_id == series_id, reading.c.at_us >= start_us, reading.c.at_us < start_us + width_us
+    )
+    return list(connection.execute(query.order_by(reading.c.at_us, reading.c.frame_no)).scalars())
+
+
+def _agrees(bucket: Row[Any], values: list[float]) -> bool:
+    if not values or bucket.rows != len(values):
+        return False
+    is_total_right = math.isclose(bucket.sum, math.fsum(values), rel_tol=1e-9, abs_tol=1e-9 * sum(map(abs, values)))
+    return is_total_right and (bucket.min, bucket.max, bucket.last) == (min(values), max(values), values[-1])
 
 
 CHECKS: Mapping[str, Check] = {
