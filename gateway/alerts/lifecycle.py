@@ -28,7 +28,7 @@ subject.
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from gateway.alerts.rules import Severity
@@ -157,3 +157,10 @@ class Change:
 
     alert: Alert
     was: State
+
+
+def withdrawn(alert: Alert, reason: Reason, now_us: int) -> Change:
+    """Returns the end of an open alert that has nothing left to watch."""
+    state = after(alert.state, Event.WITHDRAWN)
+    ended = replace(alert, state=state, resolved_us=now_us, reason=reason, updated_us=now_us)
+    return Change(ended, alert.state)

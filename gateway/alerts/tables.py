@@ -173,9 +173,7 @@ def save(connection: Connection, changes: Iterable[Change], progress: Progress) 
     """
     latest = {change.alert.id: change.alert for change in changes}
     if latest:
-        connection.execute(
-            delete(alert).where(alert.c.id == bindparam("old")), [{"old": id_} for id_ in latest]
-        )
+        connection.execute(delete(alert).where(alert.c.id == bindparam("old")), [{"old": id_} for id_ in latest])
         rows = [_row_of(entry) for entry in latest.values() if entry.is_open or entry.has_fired]
         if rows:
             connection.execute(insert(alert), rows)

@@ -1,0 +1,97 @@
+"""What the engine must know of the time before it started, read from the tables."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from devices.clock import Clock
+from devices.registry import DeviceState
+from devices.tables import device, device_status, reading, series
+from gateway.alerts.backlog import Reading
+from gateway.alerts.engine import KnownDevice
+from gateway.alerts.lifecycle import Alert
+from gateway.alerts.rules import Rule
+from gateway.alerts.tables import (
+    Progress,
+    UnreadableRule,
+    load_open_alerts,
+    load_progress,
+    load_rules,
+)
+from gateway.committed import Series
+from gateway.tables import fact
+
+TAIL = 100
+"""Readings of a series that are looked through; more than that many that no engine saw are thinned to
+these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the engine before left behind, and the devices as they are now."""
+
+    rules: list[Rule]
+    unreadable: list[UnreadableRule]
+    devices: list[KnownDevice]
+    series: list[Series]
+    alerts: list[Alert]
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The end of some series. `newest_us`: event time of the newest reading that was evaluated, by device and
+    measurement. `missed`: readings that were committed and not evaluated, in order of commit."""
+
+    newest_us: dict[tuple[str, str], int]
+    missed: list[Reading]
+
+
+def load_past(connection: Connection) -> Past:
+    """Returns everything but the readings."""
+    rules, unreadable = load_rules(connection)
+    known = select(series).join(device, device.c.id == series.c.device_id)
+    known = known.where(device.c.state == DeviceState.ACTIVE)
+    return Past(
+        rules,
+        unreadable,
+        load_devices(connection),
+        [Series(row.id, row.device_id, row.measurement) for row in connection.execute(known)],
+        load_open_alerts(connection),
+        load_progress(connection),
+    )
+
+
+def load_devices(connection: Connection) -> list[KnownDevice]:
+    """Returns the active devices with the gateway's time at which each was last heard, or else became
+    known."""
+    heard_us = func.coalesce(device_status.c.last_seen_us, device.c.adopted_us, device.c.created_us)
+    found = (
+        select(device.c.id, device.c.kind, heard_us.label("heard_us"))
+        .join_from(device, device_status, device_status.c.device_id == device.c.id, isouter=True)
+        .where(device.c.state == DeviceState.ACTIVE)
+    )
+    return [KnownDevice(row.id, row.kind, row.heard_us) for row in connection.execute(found)]
+
+
+def load_tail(connection: Connection, wanted: Iterable[Series], progress: Progress) -> tuple[Tail, int]:
+    """Returns the ends of the wanted series, and the last frame that they may be of.
+
+    A reading whose clock is unknown is not among the missed ones: it may have come out of a broker's retained
+    store. Nothing was missed if there was no engine before.
+    """
+    last_frame_no = connection.execute(select(fact.c.value).where(fact.c.name == "last_frame_no")).scalar()
+    end = select(reading).where(reading.c.series_id == bindparam("series"))
+    end = end.order_by(reading.c.at_us.desc(), reading.c.frame_no.desc()).limit(TAIL)
+    newest_us: dict[tuple[str, str], int] = {}
+    missed: list[Reading] = []
+    for entry in wanted:
+        for row in connection.execute(end, {"series": entry.id}):
+            if progress.listened_us is None or row.frame_no <= progress.frame_no:
+                newest_us[entry.device_id, entry.measurement] = row.at_us
+                break
+            if row.clock != Clock.UNKNOWN:
+                missed.append((row.series_id, row.at_us, row.frame_no, row.value, row.clock))
+    missed.sort(key=lambda row: row[2])
+    return Tail(newest_us, missed), max(progress.frame_no, int(last_frame_no or 0))
