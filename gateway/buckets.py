@@ -133,9 +133,7 @@ def page(
     return page_of(rows, limit, _from_row, lambda row: (row.start_us, row.series_id))
 
 
-def _segments(
-    connection: Connection, every_us: int, lo_us: int, hi_us: int
-) -> Iterator[tuple[_Source, int, int]]:
+def _segments(connection: Connection, every_us: int, lo_us: int, hi_us: int) -> Iterator[tuple[_Source, int, int]]:
     """Yields what to read each stretch of time from: in order of time, without gaps."""
     for source, unit_us, name in _ROLL_UPS:
         if every_us % unit_us:
@@ -153,9 +151,7 @@ def _start(source: _Source, every_us: int) -> ColumnElement[int]:
     return source.at - source.at % every_us
 
 
-def _aggregated(
-    source: _Source, wanted: ReadingFilter, into: Bucketing, lo_us: int, hi_us: int
-) -> Select[Any]:
+def _aggregated(source: _Source, wanted: ReadingFilter, into: Bucketing, lo_us: int, hi_us: int) -> Select[Any]:
     start = _start(source, into.every_us)
     series_id = source.table.c.series_id
     value = source.values.get(into.aggregate, func.max(source.at))
