@@ -56,7 +56,7 @@ def shown(entry: Alert) -> ListedAlert:
         rule_name=entry.rule_name,
         subject=entry.subject,
         state=cast(StateLabel, entry.state.value),
-        severity=cast(SeverityLabel, entry.severity.value),
+        severity=entry.severity.value,
         since=rfc3339.text(entry.since_us),
         value=entry.value,
         acknowledged_by=entry.acknowledged_by,

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, null, select, tuple_
 
-from devices.tables import reading, reading_1h, reading_1m, series
+from devices.tables import reading, reading_1h, reading_1m, roll_up_due, series
 from gateway import rfc3339
 from gateway.page import Page, page_of
 from gateway.readings import (
@@ -19,11 +19,6 @@ from gateway.readings import (
     in_windows,
     with_series,
 )
-from gateway.tables import fact
-
-ROLLED_UP_1M: Final = "reading_1m_until_us"
-ROLLED_UP_1H: Final = "reading_1h_until_us"
-"""Facts: the roll-up holds every reading before this moment, late ones included."""
 
 Aggregate = Literal["mean", "min", "max", "sum", "count", "last"]
 
@@ -97,10 +92,7 @@ def _roll_up(table: Table) -> _Source:
     )
 
 
-_ROLL_UPS: Final = (
-    (_roll_up(reading_1h), HOUR_US, ROLLED_UP_1H),
-    (_roll_up(reading_1m), 60 * SECOND_US, ROLLED_UP_1M),
-)
+_ROLL_UPS: Final = ((HOUR_US, _roll_up(reading_1h)), (60 * SECOND_US, _roll_up(reading_1m)))
 
 
 def page(
@@ -118,7 +110,7 @@ def page(
     number = select(func.count()).select_from(series).where(*wanted.conditions())
     width_us = every_us * max(1, limit // max(1, connection.execute(number).scalar_one()))
     rows: list[Row[Any]] = []
-    for source, from_us, to_us in _segments(connection, every_us, lo_us, hi_us):
+    for source, from_us, to_us in _segments(connection, wanted, every_us, lo_us, hi_us):
 
         def fetch(start_us: int, end_us: int, most: int, source: _Source = source) -> list[Row[Any]]:
             query = _aggregated(source, wanted, into, start_us, end_us)
@@ -133,13 +125,18 @@ def page(
     return page_of(rows, limit, _from_row, lambda row: (row.start_us, row.series_id))
 
 
-def _segments(connection: Connection, every_us: int, lo_us: int, hi_us: int) -> Iterator[tuple[_Source, int, int]]:
-    """Yields what to read each stretch of time from: in order of time, without gaps."""
-    for source, unit_us, name in _ROLL_UPS:
-        if every_us % unit_us:
-            continue
-        until_us = int(connection.execute(select(fact.c.value).where(fact.c.name == name)).scalar() or 0)
-        end_us = min(hi_us, until_us // every_us * every_us)
+def _segments(
+    connection: Connection, wanted: ReadingFilter, every_us: int, lo_us: int, hi_us: int
+) -> Iterator[tuple[_Source, int, int]]:
+    """Yields what to read each stretch of time from: in order of time, without gaps.
+
+    The roll-ups hold whatever comes before the first hour that is due.
+    """
+    source = next((roll_up for unit_us, roll_up in _ROLL_UPS if every_us % unit_us == 0), None)
+    if source is not None:
+        due = select(func.min(roll_up_due.c.hour_us)).join(series, roll_up_due.c.series_id == series.c.id)
+        first_us = connection.execute(due.where(*wanted.conditions())).scalar()
+        end_us = hi_us if first_us is None else min(hi_us, first_us // every_us * every_us)
         if lo_us < end_us:
             yield source, lo_us, end_us
             lo_us = end_us
