@@ -10,7 +10,6 @@ import asyncio
 import math
 import secrets
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,10 @@ from firmware_sim import packets
 from firmware_sim.errors import SimError, UsageError
 from firmware_sim.publisher import Progress, PublishOrder, PublishReport
 from firmware_sim.wire import Credential
+from firmware_sim.worker import started
 
 _LEAD_S = 0.05
-_LINE_LIMIT = 16 << 20
-_Line = msgspec.json.Decoder(Progress | PublishReport)
+_MESSAGE: msgspec.json.Decoder[Progress | PublishReport] = msgspec.json.Decoder(Progress | PublishReport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,8 @@ class LoadSpec:
 
     The rate is measured in samples of `sample_s` over `duration_s` after `warm_up_s`. With `messages_each` a
     connection ends after so many messages (rounded up to whole chunks), even before the time is over;
-    `duration_s=0` means no time limit. `boot` and `firsts` go on with an interrupted stream: messages with the
-    numbers from `firsts` on are sent, the same (boot, seq) as before.
+    `duration_s=0` means no time limit. `boot` and `firsts` go on with an interrupted stream: messages with
+    the numbers from `firsts` on are sent, the same (boot, seq) as before.
     """
 
     host: str
@@ -56,10 +55,10 @@ class LoadSpec:
 class LoadResult:
     """`acknowledged_per_s` is the median of `samples_per_s`, or the mean of the run where it was too short.
 
-    `acknowledged_each`: for each credential, in order; acknowledgements come in order, so a connection's messages
-    from its first up to this many are acknowledged. `window` is what the broker allowed (MQTT 5 receive maximum).
-    `chunk_ms_p50`: from sending a chunk of `chunk` messages to its last acknowledgement. `cpu_share`: of one
-    core, for the busiest sending process; near 1 the generator is what limits the rate.
+    `acknowledged_each`: for each credential, in order; acknowledgements come in order, so a connection's
+    messages from its first up to this many are acknowledged. `window` is what the broker allowed (MQTT 5
+    receive maximum). `chunk_ms_p50`: from sending a chunk of `chunk` messages to its last acknowledgement.
+    `cpu_share`: of one core, for the busiest sending process; near 1 the generator limits the rate.
     """
 
     acknowledged_per_s: float
@@ -91,24 +90,35 @@ class LoadProgress:
 async def run_load(spec: LoadSpec, on_progress: Callable[[LoadProgress], None] | None = None) -> LoadResult:
     """Loads a broker as `spec` says. A broker that dies is a result (`lost_connections`), not an error.
 
-    Raises UsageError for a spec without sense, Unreachable or SignInRefused's text in SimError if the
-    connections cannot be opened.
+    Raises UsageError for a spec without sense, SimError if the connections cannot be opened.
     """
     orders = _orders(spec)
-    progress = _Tally(spec, on_progress)
-    workers = await asyncio.gather(*(_start(order) for order in orders))
+    tally = _Tally(spec, len(orders), on_progress)
+    together = asyncio.Barrier(len(orders))
     try:
-        await asyncio.gather(
-            *(_connected(worker, order, progress) for worker, order in zip(workers, orders, strict=True))
-        )
-        start = time.monotonic() + _LEAD_S
-        reports = await asyncio.gather(*(_report(worker, start, progress) for worker in workers))
-    finally:
-        for worker in workers:
-            if worker.returncode is None:
-                worker.kill()
-            await worker.wait()
-    return _result(spec, orders, reports)
+        async with asyncio.TaskGroup() as group:
+            jobs = [group.create_task(_job(order, tally, together)) for order in orders]
+    except* SimError as failures:
+        raise failures.exceptions[0] from None
+    return _result(spec, orders, [job.result() for job in jobs])
+
+
+async def _job(order: PublishOrder, tally: "_Tally", together: asyncio.Barrier) -> PublishReport:
+    """One sending process: connects, starts when all are connected, reports."""
+    async with started("firmware_sim.publisher", order, _MESSAGE) as worker:
+        connected = 0
+        while connected < len(order.credentials):
+            message = await worker.next()
+            if isinstance(message, Progress):
+                tally.connected(message.connected - connected)
+                connected = message.connected
+        await together.wait()
+        await worker.tell(repr(time.monotonic() + _LEAD_S).encode())
+        while True:
+            message = await worker.next()
+            if isinstance(message, PublishReport):
+                return message
+            tally.sampled(message)
 
 
 def _orders(spec: LoadSpec) -> list[PublishOrder]:
@@ -147,79 +157,27 @@ def _orders(spec: LoadSpec) -> list[PublishOrder]:
 class _Tally:
     """Adds up what the processes say on the way."""
 
-    def __init__(self, spec: LoadSpec, on_progress: Callable[[LoadProgress], None] | None) -> None:
-        self._processes = min(spec.processes, len(spec.credentials))
+    def __init__(self, spec: LoadSpec, processes: int, on_progress: Callable[[LoadProgress], None] | None) -> None:
+        self._processes = processes
         self._sample_s = spec.sample_s
         self._say = on_progress
         self._samples: dict[int, list[int]] = {}
-        self._connected: dict[int, int] = {}
+        self._connected = 0
 
-    def take(self, worker: int, progress: Progress) -> None:
-        if self._say is None:
-            return
-        if progress.sample < 0:
-            self._connected[worker] = progress.connected
-            self._say(LoadProgress(sum(self._connected.values()), None))
-            return
+    def connected(self, more: int) -> None:
+        self._connected += more
+        if self._say is not None:
+            self._say(LoadProgress(self._connected, None))
+
+    def sampled(self, progress: Progress) -> None:
         counts = self._samples.setdefault(progress.sample, [])
         counts.append(progress.acknowledged)
-        if len(counts) == self._processes:
-            self._say(LoadProgress(sum(self._connected.values()), sum(counts) / self._sample_s))
-
-
-async def _start(order: PublishOrder) -> asyncio.subprocess.Process:
-    worker = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "firmware_sim.publisher",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=_LINE_LIMIT,
-    )
-    assert worker.stdin is not None  # noqa: S101 - it was asked for as a pipe
-    worker.stdin.write(msgspec.json.encode(order) + b"\n")
-    await worker.stdin.drain()
-    return worker
-
-
-async def _next(worker: asyncio.subprocess.Process) -> Progress | PublishReport:
-    assert worker.stdout is not None and worker.stderr is not None  # noqa: S101 - both were asked for as pipes
-    line = await worker.stdout.readline()
-    if not line:
-        raise SimError(
-            (await worker.stderr.read()).decode().strip() or "the sending process ended without a word"
-        )
-    return _Line.decode(line)
-
-
-async def _connected(worker: asyncio.subprocess.Process, order: PublishOrder, tally: _Tally) -> None:
-    """Waits until the process has all its connections."""
-    while True:
-        message = await _next(worker)
-        if isinstance(message, Progress):
-            tally.take(worker.pid, message)
-            if message.connected == len(order.credentials):
-                return
-
-
-async def _report(worker: asyncio.subprocess.Process, start: float, tally: _Tally) -> PublishReport:
-    """Gives the word to start and waits for the report."""
-    assert worker.stdin is not None  # noqa: S101 - it was asked for as a pipe
-    worker.stdin.write(f"{start!r}\n".encode())
-    await worker.stdin.drain()
-    worker.stdin.close()
-    while True:
-        message = await _next(worker)
-        if isinstance(message, PublishReport):
-            return message
-        tally.take(worker.pid, message)
+        if self._say is not None and len(counts) == self._processes:
+            self._say(LoadProgress(self._connected, sum(counts) / self._sample_s))
 
 
 def _result(spec: LoadSpec, orders: Sequence[PublishOrder], reports: Sequence[PublishReport]) -> LoadResult:
-    samples = tuple(
-        sum(counts) / spec.sample_s for counts in zip(*(r.samples for r in reports), strict=False)
-    )
+    samples = tuple(sum(counts) / spec.sample_s for counts in zip(*(r.samples for r in reports), strict=False))
     each = tuple(count for report in reports for count in report.acknowledged_each)
     refused = sum(report.refused for report in reports)
     acknowledged = sum(each) - refused

@@ -113,7 +113,7 @@ def _read_length(data: bytes, at: int) -> tuple[int, int] | None:
 
 
 def _receive_maximum(properties: bytes) -> int:
-    """The receive maximum among the properties of a CONNACK (MQTT 5.0 §3.2.2.3); 65,535 where there is none."""
+    """The receive maximum among a CONNACK's properties (MQTT 5.0 §3.2.2.3); 65,535 where there is none."""
     at = 0
     while at < len(properties):
         identifier = properties[at]

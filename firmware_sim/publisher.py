@@ -18,13 +18,14 @@ import msgspec
 from firmware_sim import packets, wire
 from firmware_sim.errors import SimError
 from firmware_sim.stream import AcknowledgementCount, MessageStream, window_of
+from firmware_sim.worker import say
 
 _READ_SIZE = 65_536
 _DRAIN_S = 30.0
 
 
 class PublishOrder(msgspec.Struct, frozen=True):
-    """What one process sends. `messages_each` ends a connection's stream (rounded up to whole chunks); 0: no end.
+    """What one process sends. `messages_each` ends a connection's stream (rounded up to chunks); 0: no end.
 
     `firsts`: the number of each connection's first message, to go on after an interruption with the same
     `boot` (rounded down to whole chunks, so that what was not acknowledged is repeated).
@@ -55,7 +56,7 @@ class Progress(msgspec.Struct, frozen=True, tag="progress"):
 class PublishReport(msgspec.Struct, frozen=True, tag="report"):
     """What one process saw. `acknowledged_each` counts from the connection's first message, in order.
 
-    `chunk_ms`: time from sending a chunk to its last acknowledgement, in measured windows, sorted thinned-out.
+    `chunk_ms`: times from sending a chunk to its last acknowledgement in the samples, sorted and thinned out.
     """
 
     samples: tuple[int, ...]
@@ -74,17 +75,16 @@ class PublishReport(msgspec.Struct, frozen=True, tag="report"):
 class _Sweep:
     """When to read from every connection, however little has come.
 
-    Sockets wake the loop only for a whole chunk of acknowledgements (SO_RCVLOWAT): a broker may write each PUBACK
-    by itself, and waking for each costs more than the message does. But a broker that leaves Nagle's algorithm
-    on sends the second PUBACK when the first was acknowledged by TCP, which happens when it is read. So all are
-    read at an interval that shortens while that finds acknowledgements and lengthens while it does not.
+    Sockets wake the loop only for a whole chunk of acknowledgements (SO_RCVLOWAT): a broker may write each
+    PUBACK by itself, and waking for each costs more than the message does. But a broker that leaves Nagle's
+    algorithm on sends the second PUBACK when TCP has acknowledged the first: when that one is read. So all
+    are read at an interval that shortens while that finds acknowledgements and lengthens while it does not.
     """
-
-    _LONGEST_S = 0.05
 
     def __init__(self, connections: int, now: float) -> None:
         self._few = connections / 4
-        self._shortest_s = max(0.001, connections * 10e-6)
+        self._shortest_s = max(0.001, connections * 10e-6)  # a read costs about 1 µs
+        self._longest_s = min(0.05, max(0.001, connections * 100e-6))
         self._interval_s = self._shortest_s
         self.due = now
 
@@ -92,7 +92,7 @@ class _Sweep:
         if found > self._few:
             self._interval_s = max(self._shortest_s, self._interval_s / 2)
         else:
-            self._interval_s = min(self._LONGEST_S, self._interval_s * 2)
+            self._interval_s = min(self._longest_s, self._interval_s * 2)
         self.due = now + self._interval_s
 
 
@@ -115,11 +115,7 @@ class Publisher:
     def __init__(self, order: PublishOrder, opened: list[tuple[socket.socket, packets.ConnAck]]) -> None:
         self._order = order
         # MQTT 5.0 §3.3.4: no more unacknowledged messages than the server's receive maximum.
-        size = (
-            order.window
-            if order.qos == 0
-            else min([order.window, *(ack.receive_maximum for _, ack in opened)])
-        )
+        size = order.window if order.qos == 0 else min([order.window, *(ack.receive_maximum for _, ack in opened)])
         self.window = window_of(size)
         self._chunk = self.window.chunk
         firsts = order.firsts or (0,) * len(opened)
@@ -141,7 +137,7 @@ class Publisher:
         self._trouble = ""
 
     def run(self, start: float) -> PublishReport:
-        """Sends from `start` (time.monotonic) on, samples after the warm-up, and waits for what is in flight."""
+        """Sends from `start` (time.monotonic) on, samples after the warm-up, waits for what is in flight."""
         order = self._order
         time.sleep(max(0.0, start - time.monotonic()))
         samples: list[int] = []
@@ -160,7 +156,7 @@ class Publisher:
                 if now >= next_sample:
                     if before >= 0:
                         samples.append(self._total - before)
-                        _say(Progress(sample=len(samples) - 1, acknowledged=samples[-1]))
+                        say(Progress(sample=len(samples) - 1, acknowledged=samples[-1]))
                     before, self._is_measuring = self._total, True
                     next_sample += order.sample_s
                     if now >= end:
@@ -231,6 +227,7 @@ class Publisher:
         in_flight = connection.sent_chunks - connection.acknowledged // self._chunk
         sent_at = connection.sent_at
         if len(sent_at) <= in_flight:
+            wire.hurry_acknowledgements(connection.sock)
             return count.answer != b""
         while len(sent_at) > in_flight:
             elapsed_ms = (now - sent_at.popleft()) * 1000
@@ -239,7 +236,7 @@ class Publisher:
         return True
 
     def _refill(self, connection: _Connection, ready: wire.ReadyFiles, now: float) -> None:
-        """Sends what the socket did not take before, answers, and as many chunks as the window has room for."""
+        """Sends what the socket did not take before, answers, and the chunks that the window has room for."""
         count = connection.count
         pieces: list[bytes | memoryview] = []
         had_unsent = connection.unsent is not None
@@ -262,7 +259,7 @@ class Publisher:
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         try:
             taken = connection.sock.send(data)
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            wire.hurry_acknowledgements(connection.sock)
         except BlockingIOError:
             taken = 0
         connection.unsent = memoryview(data)[taken:] if taken < len(data) else None
@@ -285,11 +282,6 @@ class Publisher:
                 connection.sock.send(packets.DISCONNECT)
 
 
-def _say(message: Progress | PublishReport) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
-    sys.stdout.buffer.flush()
-
-
 def main() -> int:
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=PublishOrder)
     try:
@@ -299,7 +291,7 @@ def main() -> int:
             order.port,
             order.credentials,
             order.version,
-            on_progress=lambda count: _say(Progress(connected=count)),
+            on_progress=lambda count: say(Progress(connected=count)),
         )
         publisher = Publisher(order, opened)
         start = float(sys.stdin.buffer.readline())
@@ -309,7 +301,7 @@ def main() -> int:
         return 1
     for sock, _ in opened:
         sock.close()
-    _say(report)
+    say(report)
     return 0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from firmware_sim import packets
-from firmware_sim.errors import SignInRefused, Unreachable
+from firmware_sim.errors import SignInRefused, SimError, Unreachable
 
 _OPEN_AT_ONCE = 64
 _SPARE_FILES = 64
@@ -29,9 +29,7 @@ def raise_file_limit(connections: int) -> None:
     needed = connections + _SPARE_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:
         if hard != resource.RLIM_INFINITY and hard < needed:
-            raise Unreachable(
-                f"{connections} connections", f"only {hard} open files are allowed", "see ulimit -n"
-            )
+            raise SimError(f"{connections} connections need {needed} open files, ulimit -n allows {hard}")
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
@@ -45,7 +43,7 @@ def sign_in_all(
     timeout_s: float = 10.0,
     on_progress: Callable[[int], None] = lambda count: None,
 ) -> list[tuple[socket.socket, packets.ConnAck]]:
-    """Connects and signs in, a few dozen at a time, in order. All sockets are open and non-blocking, or none is.
+    """Connects and signs in, a few dozen at a time, in order. All sockets are open, or none is.
 
     Raises Unreachable and SignInRefused.
     """
@@ -56,9 +54,7 @@ def sign_in_all(
             sockets = [stack.enter_context(_opened(host, port, timeout_s)) for _ in group]
             for sock, credential in zip(sockets, group, strict=True):
                 sock.sendall(
-                    packets.connect(
-                        version, credential.device_id, credential.secret, keep_alive_s=keep_alive_s
-                    )
+                    packets.connect(version, credential.device_id, credential.secret, keep_alive_s=keep_alive_s)
                 )
             for sock, credential in zip(sockets, group, strict=True):
                 opened.append((sock, _welcome(sock, credential, version, f"{host}:{port}")))
@@ -94,8 +90,19 @@ def _welcome(sock: socket.socket, credential: Credential, version: int, address:
             return welcome
 
 
+def hurry_acknowledgements(sock: socket.socket) -> None:
+    """Lets TCP acknowledge what was received at once, until data is sent again (tcp(7), TCP_QUICKACK).
+
+    A broker with Nagle's algorithm on holds its second small packet back until then, up to 40 ms.
+    """
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
 class ReadyFiles:
-    """epoll with a time-out finer than its own millisecond: select waits on the epoll file itself."""
+    """epoll with a time-out finer than its own millisecond: select waits on the epoll file itself.
+
+    select knows only the first 1,024 files of a process: make one before opening many sockets.
+    """
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
