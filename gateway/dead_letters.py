@@ -38,9 +38,7 @@ _COLUMNS: Final = (
 )
 
 
-def page(
-    connection: Connection, device_id: str | None, before_id: int | None, limit: int
-) -> Page[DeadLetter, int]:
+def page(connection: Connection, device_id: str | None, before_id: int | None, limit: int) -> Page[DeadLetter, int]:
     """Returns the newest dead letters first, those older than `before_id`; of one device if given."""
     query = select(*_COLUMNS).order_by(dead_letter.c.id.desc()).limit(limit + 1)
     if device_id is not None:

@@ -34,9 +34,7 @@ class ListedDevice:
     kept_frames: int
 
 
-_KEPT: Final = (
-    select(func.count()).where(kept_frame.c.device_id == device.c.id).correlate(device).scalar_subquery()
-)
+_KEPT: Final = select(func.count()).where(kept_frame.c.device_id == device.c.id).correlate(device).scalar_subquery()
 
 
 def _query() -> Select[Any]:
@@ -45,9 +43,7 @@ def _query() -> Select[Any]:
     return select(device, *columns).select_from(joined)
 
 
-def page(
-    connection: Connection, state: State | None, after_id: str | None, limit: int
-) -> Page[ListedDevice, str]:
+def page(connection: Connection, state: State | None, after_id: str | None, limit: int) -> Page[ListedDevice, str]:
     """Returns devices in order of their ids, those after `after_id`; in one state if given."""
     query = _query().order_by(device.c.id).limit(limit + 1)
     if state is not None:

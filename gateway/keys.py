@@ -69,8 +69,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
             Permission.DEAD_LETTERS_WRITE,
             Permission.AUDIT_READ,
         },
-        Role.TEACHER: _SEES_NO_PEOPLE
-        | {Permission.TAPS_READ, Permission.PEOPLE_READ, Permission.PEOPLE_WRITE},
+        Role.TEACHER: _SEES_NO_PEOPLE | {Permission.TAPS_READ, Permission.PEOPLE_READ, Permission.PEOPLE_WRITE},
         Role.ISSUER: frozenset({Permission.STATUS_READ, Permission.PEOPLE_READ}),
         Role.VIEWER: _SEES_NO_PEOPLE | {Permission.TAPS_READ, Permission.PEOPLE_READ},
         Role.SERVICE: frozenset(),
@@ -106,9 +105,7 @@ def parse(text: str) -> tuple[str, str] | None:
 
 def digest_of(key_id: str, secret: str) -> bytes:
     """Returns the 32 bytes that are stored of a secret."""
-    return hashlib.blake2b(
-        secret.encode(), digest_size=32, key=key_id.encode(), person=b"schoolgate.key"
-    ).digest()
+    return hashlib.blake2b(secret.encode(), digest_size=32, key=key_id.encode(), person=b"schoolgate.key").digest()
 
 
 def create(

@@ -19,7 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway import device_list, people, taps
 from gateway.committed import Committed, Series, TapRow
 from gateway.errors import Unavailable
-from gateway.ring import CAPACITY, FULL_CHUNK, EventRing, Kind
+from gateway.ring import CAPACITY, FULL_CHUNK, EventRing
+from gateway.ring import Kind as Kind
 from gateway.store.store import Store
 
 log = structlog.get_logger("live")

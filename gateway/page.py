@@ -17,9 +17,7 @@ class Page(Generic[T, P]):
     next: P | None
 
 
-def page_of(
-    rows: Sequence[Row], limit: int, shown: Callable[[Row], T], position: Callable[[Row], P]
-) -> Page[T, P]:
+def page_of(rows: Sequence[Row], limit: int, shown: Callable[[Row], T], position: Callable[[Row], P]) -> Page[T, P]:
     """Returns the page that a query for `limit` + 1 rows gave."""
     items = [shown(row) for row in rows[:limit]]
     return Page(items, position(rows[limit - 1]) if len(rows) > limit else None)

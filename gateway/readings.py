@@ -74,9 +74,7 @@ class Windows:
     step_us: int = 1
 
 
-def page(
-    connection: Connection, wanted: ReadingFilter, after: Position | None, limit: int
-) -> Page[Reading, Position]:
+def page(connection: Connection, wanted: ReadingFilter, after: Position | None, limit: int) -> Page[Reading, Position]:
     """Returns single readings in order of (at, series), those after `after`."""
     lo_us = wanted.from_us if after is None else max(wanted.from_us, after[0])
 
@@ -91,9 +89,7 @@ def page(
     return page_of(rows, limit, _from_row, lambda row: (row.at_us, row.series_id, row.frame_no))
 
 
-def _between(
-    wanted: ReadingFilter, lo_us: int, hi_us: int, after: Position | None, limit: int
-) -> Select[Any]:
+def _between(wanted: ReadingFilter, lo_us: int, hi_us: int, after: Position | None, limit: int) -> Select[Any]:
     query = (
         select(series.c.device_id, series.c.measurement, reading)
         .select_from(with_series(reading))
@@ -112,9 +108,7 @@ def with_series(table: Table) -> FromClause:
     return series.join(table, table.c.series_id == series.c.id + 0)
 
 
-def latest(
-    connection: Connection, device_id: str | None, after_series: int | None, limit: int
-) -> Page[Reading, int]:
+def latest(connection: Connection, device_id: str | None, after_series: int | None, limit: int) -> Page[Reading, int]:
     """Returns the newest reading of every series that has one, in order of the series' numbers."""
     query = select(series).order_by(series.c.id)
     if device_id is not None:
@@ -179,12 +173,8 @@ def _first_at(connection: Connection, windows: Windows, wanted: ReadingFilter, l
         .correlate(series)
         .scalar_subquery()
     )
-    return connection.execute(
-        select(func.min(first)).select_from(series).where(*wanted.conditions())
-    ).scalar()
+    return connection.execute(select(func.min(first)).select_from(series).where(*wanted.conditions())).scalar()
 
 
 def _from_row(row: Row[Any]) -> Reading:
-    return Reading(
-        row.device_id, row.measurement, rfc3339.text(row.at_us), row.value, CLOCK_LABELS[row.clock]
-    )
+    return Reading(row.device_id, row.measurement, rfc3339.text(row.at_us), row.value, CLOCK_LABELS[row.clock])
