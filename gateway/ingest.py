@@ -43,16 +43,19 @@ Handler = Callable[["Transaction", Frame, int], None]
 class Transaction:
     """The rows of one transaction, gathered while its frames are decoded and then inserted in groups."""
 
-    __slots__ = ("committed", "connection", "dead", "kept", "now_us", "rows", "touched")
+    __slots__ = ("committed", "connection", "dead", "dead_bytes", "is_clock_right", "kept", "kept_bytes", "now_us", "rows", "touched")
 
-    def __init__(self, connection: Connection, now_us: int) -> None:
+    def __init__(self, connection: Connection, now_us: int, *, is_clock_right: bool) -> None:
         self.connection = connection
         self.now_us = now_us
+        self.is_clock_right = is_clock_right
         self.committed = Committed(committed_us=now_us, last_frame_no=0)
         self.rows = self.committed.readings
         self.touched: list[Source] = []
         self.dead: list[tuple[object, ...]] = []
+        self.dead_bytes = 0
         self.kept: list[tuple[object, ...]] = []
+        self.kept_bytes = 0
 
 
 class Ingest:
@@ -91,7 +94,7 @@ class Ingest:
             self._read_numbers(connection)
         if self._registry.revision != self._revision:
             self._follow_registry()
-        transaction = Transaction(connection, self._now_us())
+        transaction = Transaction(connection, self._now_us(), is_clock_right=self._is_clock_right())
         plans = self._plans
         number = first = self._last_frame_no or 0
         for intake in intakes:
@@ -145,6 +148,7 @@ class Ingest:
             source = self._sources.get(device_id)
             if source is not None:
                 source.device = device
+                source.is_active = device.state is DeviceState.ACTIVE
 
     def _plan(self, transaction: Transaction, frame: Frame) -> Handler:
         if len(self._plans) >= MAX_PLANS:
@@ -194,14 +198,30 @@ class Ingest:
         return source
 
     def _enter(
-        self, transaction: Transaction, device_id: str, kind: str, name: str, place: str, format_: PayloadFormat
+        self,
+        transaction: Transaction,
+        device_id: str,
+        kind: str,
+        name: str,
+        place: str,
+        format_: PayloadFormat,
     ) -> Device:
         """Notes a device that nobody added; its frames are kept until somebody adopts it."""
         now_us = transaction.now_us
         note_seen(transaction.connection, device_id, kind, name, place, format_, now_us)
         transaction.committed.device_changes.append(DeviceChange(device_id, DeviceState.SEEN, None, now_us))
         return Device(
-            device_id, kind, name, place, DeviceState.SEEN, format_, None, (), (), created_us=now_us, adopted_us=None
+            device_id,
+            kind,
+            name,
+            place,
+            DeviceState.SEEN,
+            format_,
+            None,
+            (),
+            (),
+            created_us=now_us,
+            adopted_us=None,
         )
 
     # Handlers, one a channel.
@@ -229,18 +249,21 @@ class Ingest:
                 transaction.committed.duplicates += 1
                 return
             source.changed_boots.add(boot)
-        stamp_us = telemetry.stamp_us
+        rows = transaction.rows
         if frame.is_retained:
-            at_us, clock = (frame.received_us if stamp_us is None else stamp_us), Clock.UNKNOWN
+            at_us = frame.received_us if telemetry.stamp_us is None else telemetry.stamp_us
+            clock = int(Clock.UNKNOWN)
             rows = transaction.committed.retained_readings
         else:
-            at_us, clock = self._judge(source, stamp_us, frame.received_us)
-            rows = transaction.rows
+            at_us, clock = self._judge(source, transaction, telemetry.stamp_us, frame.received_us)
         if at_us // HOUR_US != source.due_hour:
             self._note_due(source, transaction, at_us // HOUR_US)
         for measurement, value in telemetry.values.items():
             rows.append((numbers[measurement], at_us, number, value, clock))
-        self._touch(source, transaction, frame)
+        source.last_seen_us = frame.received_us if not frame.is_retained else source.last_seen_us
+        if not source.is_touched:
+            source.is_touched = True
+            transaction.touched.append(source)
 
     def _tap(self, source: Source, transaction: Transaction, frame: Frame, _number: int) -> None:
         if not source.is_active:
@@ -252,7 +275,8 @@ class Ingest:
         if frame.is_retained:
             raise DecodeError("a retained tap: its age is unknown, so it makes no attendance mark")
         connection = transaction.connection
-        at_us, clock = self._judge(source, event.stamp_us, frame.received_us)
+        at_us, clock_number = self._judge(source, transaction, event.stamp_us, frame.received_us)
+        clock = Clock(clock_number)
         digest = cards.digest(self._school_key, event.credential)
         values = {
             "event_key": _event_key(source.device.id, event, digest),
@@ -275,7 +299,15 @@ class Ingest:
         person_id = connection.execute(select(card.c.person_id).where(card.c.digest == digest)).scalar()
         ref = cards.ref(digest)
         row = TapRow(
-            tap_id, source.device.id, at_us, frame.received_us, clock, ref, str(event.kind), event.direction, person_id
+            tap_id,
+            source.device.id,
+            at_us,
+            frame.received_us,
+            clock,
+            ref,
+            str(event.kind),
+            event.direction,
+            person_id,
         )
         transaction.committed.taps.append(row)
         body = msgspec.json.encode(
@@ -305,7 +337,12 @@ class Ingest:
             self._registry.refresh(transaction.connection)
             if found.device_id not in self._registry.devices and found.device_id not in self._sources:
                 device = self._enter(
-                    transaction, found.device_id, found.kind, found.name, found.place, PayloadFormat.HOME_ASSISTANT
+                    transaction,
+                    found.device_id,
+                    found.kind,
+                    found.name,
+                    found.place,
+                    PayloadFormat.HOME_ASSISTANT,
                 )
                 self._sources[found.device_id] = Source(device)
 
@@ -326,19 +363,23 @@ class Ingest:
 
     # What the handlers share.
 
-    def _judge(self, source: Source, stamp_us: int | None, received_us: int) -> tuple[int, Clock]:
-        is_right = self._is_clock_right()
-        if stamp_us is None:
-            return received_us, (Clock.ESTIMATED if is_right else Clock.UNKNOWN)
-        self._note_stamp(source.device.id, stamp_us - received_us)
-        if -LIVE_TOLERANCE_US <= stamp_us - received_us <= LIVE_TOLERANCE_US:
-            source.clock_right_us = received_us
-        return judge(
+    def _judge(
+        self, source: Source, transaction: Transaction, stamp_us: int | None, received_us: int
+    ) -> tuple[int, int]:
+        is_right = transaction.is_clock_right
+        if stamp_us is not None:
+            ahead_us = source.ahead_us = stamp_us - received_us
+            if -LIVE_TOLERANCE_US <= ahead_us <= LIVE_TOLERANCE_US:
+                source.clock_right_us = received_us
+                if is_right:
+                    return stamp_us, 0  # Clock.GOOD: what nearly every message is
+        at_us, clock = judge(
             stamp_us,
             received_us,
             is_device_clock_right=source.clock_right_us > 0,
             is_gateway_clock_right=is_right,
         )
+        return at_us, int(clock)
 
     def _window(self, connection: Connection, source: Source, boot: str) -> SeenRanges:
         stored = connection.execute(
@@ -365,9 +406,7 @@ class Ingest:
             raise DecodeError(f"the device has {MAX_SERIES} measurements already; it may not invent more")
         self._last_series_id += 1
         entry = Series(self._last_series_id, source.device.id, measurement)
-        transaction.connection.exec_driver_sql(
-            self._statements.series, (entry.id, entry.device_id, entry.measurement)
-        )
+        transaction.connection.exec_driver_sql(self._statements.series, (entry.id, entry.device_id, entry.measurement))
         source.series[measurement] = entry.id
         source.due_hour = None
         transaction.committed.new_series.append(entry)
@@ -394,11 +433,11 @@ class Ingest:
     def _keep(self, source: Source, transaction: Transaction, frame: Frame) -> None:
         if source.device.state is DeviceState.REVOKED:
             raise DecodeError("the device is revoked")
-        transaction.kept.append(
-            (source.device.id, frame.topic, frame.payload, frame.received_us, frame.is_retained)
-        )
+        transaction.kept_bytes += len(frame.payload)
+        transaction.kept.append((source.device.id, frame.topic, frame.payload, frame.received_us, frame.is_retained))
 
     def _refuse(self, transaction: Transaction, frame: Frame, reason: str) -> None:
+        transaction.dead_bytes += len(frame.payload)
         transaction.dead.append(
             (frame.device_id, frame.topic, frame.payload, reason, frame.received_us, frame.is_retained)
         )
@@ -427,16 +466,16 @@ class Ingest:
     def _write(self, transaction: Transaction) -> None:
         connection, statements, committed = transaction.connection, self._statements, transaction.committed
         if committed.readings:
-            connection.exec_driver_sql(statements.reading, sorted(committed.readings))
+            connection.exec_driver_sql(statements.reading, committed.readings)
         if committed.retained_readings:
             connection.exec_driver_sql(statements.reading, committed.retained_readings)
         if transaction.dead:
             connection.exec_driver_sql(statements.dead_letter, transaction.dead)
             committed.dead_letters = len(transaction.dead)
-            self._dead_letter_cap.grown(connection, sum(len(row[2]) for row in transaction.dead))  # type: ignore[arg-type]
+            self._dead_letter_cap.grown(connection, transaction.dead_bytes)
         if transaction.kept:
             connection.exec_driver_sql(statements.kept_frame, transaction.kept)
-            self._kept_frame_cap.grown(connection, sum(len(row[2]) for row in transaction.kept))  # type: ignore[arg-type]
+            self._kept_frame_cap.grown(connection, transaction.kept_bytes)
         self._write_sources(transaction)
 
     def _write_sources(self, transaction: Transaction) -> None:
@@ -446,6 +485,9 @@ class Ingest:
         for source in transaction.touched:
             source.is_touched = False
             device_id = source.device.id
+            if source.ahead_us is not None:
+                self._note_stamp(device_id, source.ahead_us)
+                source.ahead_us = None
             for boot in source.changed_boots:
                 windows.append((device_id, boot, source.windows[boot].to_bytes(), now_us))
             source.changed_boots.clear()

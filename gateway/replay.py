@@ -3,7 +3,7 @@
 import asyncio
 
 from sqlalchemy import Connection, bindparam, delete, select
-from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.elements import ClauseElement
 
 from devices.frame import Frame, Intake, JournalEntry
 from devices.tables import dead_letter, kept_frame
@@ -11,7 +11,7 @@ from gateway.errors import NotFound
 from gateway.store.store import Store
 from gateway.store.writer import Writer
 
-STATEMENTS: dict[str, Executable] = {
+STATEMENTS: dict[str, ClauseElement] = {
     "kept_frame_drop": delete(kept_frame).where(kept_frame.c.id == bindparam("frame_id")),
     "dead_letter_drop": delete(dead_letter).where(dead_letter.c.id == bindparam("letter_id")),
 }
@@ -22,9 +22,7 @@ PAGE = 1000
 async def _submit(writer: Writer, frames: list[Frame], journal: list[JournalEntry]) -> Intake:
     """Stores the frames and drops where they were kept, in one transaction; returns after the commit."""
     done = asyncio.get_running_loop().create_future()
-    intake = Intake(
-        frames, lambda: done.set_result(None), sum(len(frame.payload) for frame in frames), journal
-    )
+    intake = Intake(frames, lambda: done.set_result(None), sum(len(frame.payload) for frame in frames), journal)
     writer.submit(intake)
     await done
     return intake

@@ -19,7 +19,9 @@ class Source:
     series: dict[str, int] = field(default_factory=dict)
     windows: dict[str, SeenRanges] = field(default_factory=dict)
     changed_boots: set[str] = field(default_factory=set)
+    is_active: bool = field(init=False)
     is_online: bool | None = None
+    ahead_us: int | None = None  # how far its last stamp was ahead of the moment of receipt, in this transaction
     last_seen_us: int = 0
     clock_right_us: int = 0
     written_us: int = 0  # when device_status was last written
@@ -27,6 +29,5 @@ class Source:
     is_touched: bool = False  # in this transaction
     must_write: bool = False  # its online state changed in this transaction
 
-    @property
-    def is_active(self) -> bool:
-        return self.device.state is DeviceState.ACTIVE
+    def __post_init__(self) -> None:
+        self.is_active = self.device.state is DeviceState.ACTIVE

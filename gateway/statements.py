@@ -3,15 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Dialect, bindparam, delete, insert, literal_column
+from sqlalchemy import Dialect, bindparam, delete, insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.elements import ClauseElement
 
-from devices.tables import announcement, dead_letter, device_status, kept_frame, reading, roll_up_due, seen, series
+from devices.tables import (
+    announcement,
+    dead_letter,
+    device_status,
+    kept_frame,
+    reading,
+    roll_up_due,
+    seen,
+    series,
+)
 from gateway.tables import fact, outbox
 
 
-def driver_text(statement: Executable, dialect: Dialect) -> str:
+def driver_text(statement: ClauseElement, dialect: Dialect) -> str:
     """Returns the statement's text with the driver's placeholders, in the order of the table's columns."""
     return str(statement.compile(dialect=dialect))
 
@@ -34,7 +43,7 @@ class Statements:
     journal: Mapping[str, str]
 
 
-def compile_for(dialect: Dialect, journal: Mapping[str, Executable]) -> Statements:
+def compile_for(dialect: Dialect, journal: Mapping[str, ClauseElement]) -> Statements:
     """Compiles the ingest's own statements and those that the ways in journal by name."""
 
     def upsert(table: object, key: list[str]) -> str:

@@ -138,8 +138,8 @@ class Peer(asyncio.Protocol):
         self._closing_s: float | None = None
         self.connection: Connection
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # what a TCP server hands out, uvloop's too
+    def connection_made(self, made: asyncio.BaseTransport) -> None:
+        self._transport = transport = cast(asyncio.Transport, made)  # what a TCP server hands out, uvloop's too
         door = self._door
         address = (transport.get_extra_info("peername") or ("unknown",))[0]
         certificate_name = _common_name(transport.get_extra_info("peercert"))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.elements import ClauseElement
 
 from devices.frame import JournalEntry
 from devices.mqtt.message import (
@@ -27,7 +27,7 @@ from devices.mqtt.tables import (
 from devices.mqtt.will import WillMessage
 
 
-def _put(table: Table, *key: str) -> Executable:
+def _put(table: Table, *key: str) -> ClauseElement:
     statement = sqlite_insert(table)
     columns = {column.name: column for column in statement.excluded if column.name not in key}
     if not columns:
@@ -35,7 +35,7 @@ def _put(table: Table, *key: str) -> Executable:
     return statement.on_conflict_do_update(index_elements=list(key), set_=columns)
 
 
-def _drop_all(table: Table) -> Executable:
+def _drop_all(table: Table) -> ClauseElement:
     return delete(table).where(table.c.session_key == bindparam("session_key"))
 
 
@@ -44,7 +44,7 @@ _this_message = (
     mqtt_queued.c.number == bindparam("of_number"),
 )
 
-STATEMENTS: Mapping[str, Executable] = {
+STATEMENTS: Mapping[str, ClauseElement] = {
     "session_put": _put(mqtt_session, "session_key"),
     "session_drop": _drop_all(mqtt_session),
     "subscriptions_drop": _drop_all(mqtt_subscription),
@@ -84,9 +84,7 @@ def drop_session(key: str) -> list[JournalEntry]:
 
 
 def put_subscription(key: str, entry: Subscription) -> JournalEntry:
-    return JournalEntry(
-        "subscription_put", (key, entry.filter, entry.qos, entry.options, entry.subscription_id)
-    )
+    return JournalEntry("subscription_put", (key, entry.filter, entry.qos, entry.options, entry.subscription_id))
 
 
 def drop_subscription(key: str, topic_filter: str) -> JournalEntry:
@@ -192,9 +190,7 @@ def load_sessions(connection: Connection, now_us: int) -> dict[str, Session]:
         message = Message(
             row.topic, row.payload, row.qos, row.retain, decode_properties(row.properties), row.expires_us
         )
-        outgoing = Outgoing(
-            row.number, message, row.qos, row.retain, tuple(json.loads(row.subscription_ids))
-        )
+        outgoing = Outgoing(row.number, message, row.qos, row.retain, tuple(json.loads(row.subscription_ids)))
         found.next_number = row.number + 1
         if row.packet_id is None:
             found.enqueue(outgoing)

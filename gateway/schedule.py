@@ -1,0 +1,48 @@
+"""Periodic work by APScheduler: each job is a coroutine that does it once, never two of a kind at a time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from gateway.configuration import Configuration
+from gateway.errors import Unavailable
+from gateway.roll_up import prune_once, roll_up_once
+from gateway.store.store import Store
+
+log = structlog.get_logger("schedule")
+
+
+@contextmanager
+def scheduled(
+    store: Store, configuration: Configuration, now_us: Callable[[], int], is_clock_right: Callable[[], bool]
+) -> Iterator[None]:
+    """Runs the jobs until left. Nothing is deleted for its age while the gateway's clock is in doubt."""
+
+    async def roll_up() -> None:
+        try:
+            await roll_up_once(store, now_us())
+        except Unavailable as error:
+            log.info("roll_up_put_off", reason=error.reason)
+
+    async def prune() -> None:
+        if not is_clock_right():
+            log.warning("pruning_put_off", reason="the clock is in doubt")
+            return
+        kept, privacy = configuration.store, configuration.privacy
+        try:
+            await prune_once(
+                store, now_us(), kept.raw_days, kept.roll_up_1m_days, privacy.tap_days, kept.audit_days
+            )
+        except Unavailable as error:
+            log.info("pruning_put_off", reason=error.reason)
+
+    scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"max_instances": 1, "coalesce": True})
+    scheduler.add_job(roll_up, "interval", minutes=1, id="roll_up")
+    scheduler.add_job(prune, "interval", hours=1, jitter=600, id="prune")
+    scheduler.start()
+    try:
+        yield
+    finally:
+        scheduler.shutdown(wait=False)
