@@ -1,0 +1,53 @@
+/** Alerts that somebody should look at, the worst first. */
+
+import { useComputed } from "@preact/signals";
+
+import { useSchool, useWords } from "../desk.ts";
+import { AlertMark, SeverityMark } from "../parts/mark.tsx";
+import { Age } from "../parts/moment.tsx";
+import { Available, Panel } from "../parts/panel.tsx";
+import { to } from "../route.ts";
+import { isOpen, mostUrgentFirst } from "../school/alarm.ts";
+import { AcknowledgeButton, AlertSubject, AlertValue } from "./alert_parts.tsx";
+
+const MOST_SHOWN = 40;
+
+export function OpenAlertsPanel() {
+  const { t, f } = useWords();
+  const school = useSchool();
+  const { alerts } = school;
+  const open = useComputed(() => [...alerts.items.value.values()].filter(isOpen).sort(mostUrgentFirst));
+  const shown = open.value.slice(0, MOST_SHOWN);
+  return (
+    <Panel
+      class="open-alerts"
+      title={t.overview.open_alerts}
+      count={f.number(open.value.length)}
+      aside={<a href={to.alerts()}>{t.overview.all_alerts}</a>}
+    >
+      <Available
+        loading={alerts.loading.value}
+        isEmpty={open.value.length === 0}
+        empty={t.overview.no_open_alerts}
+        retry={() => void school.reload()}
+      >
+        <ul class="rows scroll" tabIndex={0} aria-label={t.overview.open_alerts}>
+          {shown.map((alert) => (
+            <li key={alert.id} class={`alert-row ${alert.state}`}>
+              <div class="what">
+                <p class="first">
+                  <AlertMark state={alert.state} severity={alert.severity} /> <b>{alert.rule_name}</b>{" "}
+                  <SeverityMark severity={alert.severity} />
+                </p>
+                <p class="second">
+                  <AlertSubject alert={alert} /> · <AlertValue alert={alert} /> · <Age atMs={Date.parse(alert.since)} />
+                </p>
+              </div>
+              <AcknowledgeButton alert={alert} />
+            </li>
+          ))}
+        </ul>
+      </Available>
+    </Panel>
+  );
+}
