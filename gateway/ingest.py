@@ -6,11 +6,11 @@ ahead of the disk until the commit; after a rollback `forget` drops it, and it i
 
 import hashlib
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from devices.clock import HOUR_US, LIVE_TOLERANCE_US, SECOND_US, Clock, judge
@@ -27,7 +27,7 @@ from gateway.discovery import Discovery
 from gateway.seen import SeenRanges
 from gateway.source import MAX_BOOTS_IN_MEMORY, MAX_SERIES, Source
 from gateway.statements import Statements
-from gateway.tables import card, fact
+from gateway.tables import card, command, fact
 
 STATUS_EVERY_US = 10 * SECOND_US
 """How often a device's last_seen is written while nothing else about it changes."""
@@ -43,7 +43,18 @@ Handler = Callable[["Transaction", Frame, int], None]
 class Transaction:
     """The rows of one transaction, gathered while its frames are decoded and then inserted in groups."""
 
-    __slots__ = ("committed", "connection", "dead", "dead_bytes", "is_clock_right", "kept", "kept_bytes", "now_us", "rows", "touched")
+    __slots__ = (
+        "committed",
+        "connection",
+        "dead",
+        "dead_bytes",
+        "is_clock_right",
+        "kept",
+        "kept_bytes",
+        "now_us",
+        "rows",
+        "touched",
+    )
 
     def __init__(self, connection: Connection, now_us: int, *, is_clock_right: bool) -> None:
         self.connection = connection
@@ -159,14 +170,16 @@ class Ingest:
     def _handler_for(self, transaction: Transaction, topic: str) -> Handler:
         found = native.parse_topic(topic)
         if found is not None:
-            handlers: Mapping[native.Kind, Callable[[Source, Transaction, Frame, int], None]] = {
-                native.Kind.TELEMETRY: self._telemetry,
-                native.Kind.TAP: self._tap,
-                native.Kind.STATUS: self._status,
-                native.Kind.COMMAND_ACK: self._command_ack,
-            }
             source = self._source(transaction, found.device_id)
-            return partial(handlers[found.kind], source)
+            match found.kind:
+                case native.Kind.TELEMETRY:
+                    return partial(self._telemetry, source)
+                case native.Kind.TAP:
+                    return partial(self._tap, source)
+                case native.Kind.STATUS:
+                    return partial(self._status, source)
+                case native.Kind.COMMAND_ACK:
+                    return partial(self._command_ack, source, found.command)
         if self._discovery.is_announcement(topic):
             return self._announcement
         if self._discovery.listens_to(transaction.connection, topic):
@@ -327,7 +340,25 @@ class Ingest:
         if is_online:
             self._touch(source, transaction, frame)
 
-    def _command_ack(self, source: Source, transaction: Transaction, frame: Frame, _number: int) -> None:
+    def _command_ack(self, source: Source, name: str, transaction: Transaction, frame: Frame, _number: int) -> None:
+        """The oldest command of this name that the device has not answered yet is answered."""
+        answer = native.decode_command_ack(name, frame.payload)
+        oldest = (
+            select(command.c.id)
+            .where(
+                command.c.device_id == source.device.id,
+                command.c.name == name,
+                command.c.acknowledged_us.is_(None),
+            )
+            .order_by(command.c.created_us)
+            .limit(1)
+            .scalar_subquery()
+        )
+        transaction.connection.execute(
+            update(command)
+            .where(command.c.id == oldest)
+            .values(acknowledged_us=frame.received_us, answer=answer.payload)
+        )
         self._touch(source, transaction, frame)
 
     def _announcement(self, transaction: Transaction, frame: Frame, _number: int) -> None:

@@ -16,6 +16,7 @@ from importlib.metadata import version
 
 import structlog
 import uvloop
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -293,7 +294,7 @@ class Gateway:
 
     # The ways to look in.
 
-    async def _open_http(self, stack: AsyncExitStack, app: object) -> None:
+    async def _open_http(self, stack: AsyncExitStack, app: FastAPI) -> None:
         http, https = self._configuration.http, self._configuration.https
         if http.enabled:
             await stack.enter_async_context(serve_http(app, http.host, http.port))
@@ -383,11 +384,7 @@ class Gateway:
     def readiness(self) -> dict[str, str | None]:
         """Returns each part with the reason why it is not ready, None if it is."""
         configuration, bridge = self._configuration, self._bridge
-        parts: dict[str, str | None] = {
-            "store": self._core.store.status.failure,
-            "mqtt": None if configuration.mqtt.enabled else "switched off by mqtt.enabled",
-            "clock": self._core.clock.doubt,
-        }
+        parts: dict[str, str | None] = {"store": self._core.store.status.failure, "clock": self._core.clock.doubt}
         if configuration.mqtts.enabled or configuration.https.enabled:
             parts["tls"] = self._tls_failure
         if bridge is not None:
