@@ -71,9 +71,7 @@ _AVAILABILITY: Final = {
     "pl_not_avail": "payload_not_available",
 }
 
-KEYS: Final[Mapping[str, str]] = MappingProxyType(
-    _PLATFORM | _ENTITY | _TOPICS_AND_TEMPLATES | _STATES | _AVAILABILITY
-)
+KEYS: Final[Mapping[str, str]] = MappingProxyType(_PLATFORM | _ENTITY | _TOPICS_AND_TEMPLATES | _STATES | _AVAILABILITY)
 """Of a configuration, a component of one, and an entry of `availability`."""
 
 DEVICE_KEYS: Final[Mapping[str, str]] = MappingProxyType(

@@ -129,9 +129,7 @@ def _measurement(component: str, facet: _Facet, config: Mapping[str, object], qu
     unit = words(config, "unit_of_measurement")
     if component == "climate":
         unit = "%" if device_class == "humidity" else words(config, "temperature_unit") or "C"
-        qualifier = "_".join(
-            word for word in ("" if qualifier == component else qualifier, facet.word) if word
-        )
+        qualifier = "_".join(word for word in ("" if qualifier == component else qualifier, facet.word) if word)
     return measurements.of_number(device_class, qualifier, unit)
 
 

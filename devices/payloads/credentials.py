@@ -25,7 +25,7 @@ def normalise_credential(credential: str, kind: CredentialKind) -> str:
         raise DecodeError(f"credential: more than {LONGEST} characters")
     spelling = credential.strip()
     if kind == "uid":
-        spelling = spelling.translate(_SEPARATORS).upper().replace("0X", "").strip()
+        spelling = _bare(spelling).strip()
     if not spelling:
         raise DecodeError("credential: empty")
     if len(spelling) > LONGEST:  # some letters have no single capital
@@ -38,5 +38,11 @@ def kind_of(credential: str) -> CredentialKind:
 
     For formats that do not say what was read (Home Assistant's tag scanners).
     """
-    spelling = credential.strip().translate(_SEPARATORS).upper().replace("0X", "")
-    return "uid" if _UID.fullmatch(spelling) else "nfc"
+    return "uid" if _UID.fullmatch(_bare(credential[: LONGEST + 1].strip())) else "nfc"
+
+
+def _bare(uid: str) -> str:
+    bare = uid.translate(_SEPARATORS).upper()
+    while "0X" in bare:
+        bare = bare.replace("0X", "")
+    return bare

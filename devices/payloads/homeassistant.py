@@ -102,10 +102,8 @@ def decode_config(topic: DiscoveryTopic, payload: bytes) -> Announcement | Withd
     block = config.get("device")
     device = expand(block, DEVICE_KEYS) if isinstance(block, dict) else {}
     identity = _identity(device) or topic.node_id or words(config, "unique_id") or topic.object_id
-    own_ids = _own_ids(topic, device, identity)
-    parts = [
-        (component, key, _with_base(part)) for component, key, part in _parts(topic, config) if component
-    ]
+    own_ids = _own_ids(topic, device)
+    parts = [(component, key, _with_base(part)) for component, key, part in _parts(topic, config) if component]
     entities = tuple(
         entity
         for component, key, part in parts
@@ -219,9 +217,9 @@ def _based(topic: object, base: object) -> object:
     return topic[:-1] + base if topic.endswith("~") else topic
 
 
-def _own_ids(topic: DiscoveryTopic, device: Mapping[str, object], identity: str) -> tuple[str, ...]:
+def _own_ids(topic: DiscoveryTopic, device: Mapping[str, object]) -> tuple[str, ...]:
     """Returns the words that stand for the device itself, and say nothing in the name of a measurement."""
-    own_ids = {slug(identity), slug(topic.node_id), slug(words(device, "name"))}
+    own_ids = {slug(_identity(device)), slug(topic.node_id), slug(words(device, "name"))}
     if topic.component == "device":
         own_ids.add(slug(topic.object_id))
     return tuple(sorted(own_ids - {""}, key=len, reverse=True))

@@ -67,9 +67,7 @@ def legal_name(name: str) -> str:
     if _LEGAL.fullmatch(levelled):
         return levelled
     shown = ascii(name[:LONGEST_NAME])[1:-1]
-    raise DecodeError(
-        f"values: {shown!r} is no name for a measurement (a letter, then letters, digits and _)"
-    )
+    raise DecodeError(f"values: {shown!r} is no name for a measurement (a letter, then letters, digits and _)")
 
 
 def slug(text: str) -> str:
@@ -159,9 +157,7 @@ def _capitals() -> Mapping[str, str]:
     for unit in _DIMENSION_OF_UNIT:
         if found.setdefault(unit.casefold(), unit) != unit:
             ambiguous.add(unit.casefold())
-    return MappingProxyType(
-        {low: unit for low, unit in found.items() if low not in ambiguous and len(low) > 1}
-    )
+    return MappingProxyType({low: unit for low, unit in found.items() if low not in ambiguous and len(low) > 1})
 
 
 _DIMENSION_OF_UNIT: Final = _dimension_of_unit()

@@ -204,9 +204,7 @@ def _decode_odd_telemetry(payload: bytes) -> Telemetry:
     for name, raw in document.values.items():
         text = bytes(raw)
         if text[0] in _NOT_A_VALUE:
-            raise DecodeError(
-                f"values.{legal_name(name)}: {_NOT_A_VALUE[text[0]]}, not a number or a boolean"
-            )
+            raise DecodeError(f"values.{legal_name(name)}: {_NOT_A_VALUE[text[0]]}, not a number or a boolean")
         try:
             measured[name] = _WORDS[text] if text in _WORDS else _float.decode(text)
         except msgspec.ValidationError as error:

@@ -58,9 +58,7 @@ def _int(value: object, default: object = _ABSENT, base: object = 10) -> object:
     return _or_default(convert, default)
 
 
-def _round(
-    value: object, precision: object = 0, method: object = "common", default: object = _ABSENT
-) -> object:
+def _round(value: object, precision: object = 0, method: object = "common", default: object = _ABSENT) -> object:
     def convert() -> object:
         number = float_of(value)
         if not isinstance(precision, int) or not -20 <= precision <= 20:
@@ -112,9 +110,7 @@ def _is_defined(value: object) -> object:
     return value
 
 
-def _iif(
-    value: object, if_true: object = True, if_false: object = False, if_none: object = _ABSENT
-) -> object:
+def _iif(value: object, if_true: object = True, if_false: object = False, if_none: object = _ABSENT) -> object:
     if value is None and if_none is not _ABSENT:
         return if_none
     return if_true if value else if_false

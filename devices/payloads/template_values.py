@@ -18,7 +18,7 @@ LONGEST_TEXT: Final = 4096
 LONGEST_LIST: Final = 256
 
 
-class NoValue(Exception):  # noqa: N818  # it is an outcome of evaluating, not an error of anybody
+class NoValue(Exception):  # it is an outcome of evaluating, not an error of anybody
     """The expression has no value for this message."""
 
 

@@ -76,9 +76,7 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = MappingProxyType(
     {
         "temperature": Dimension(
             "c",
-            MappingProxyType(
-                _scales(C=1.0, degC=1.0, Celsius=1.0) | {"F": (5 / 9, -160 / 9), "K": (1.0, -273.15)}
-            ),
+            MappingProxyType(_scales(C=1.0, degC=1.0, Celsius=1.0) | {"F": (5 / 9, -160 / 9), "K": (1.0, -273.15)}),
             "temperature",
         ),
         "temperature_delta": _dimension("c", {"C": 1.0, "F": 5 / 9, "K": 1.0}),
@@ -165,9 +163,7 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = MappingProxyType(
             },
         ),
         "rain": _dimension("mm", {"mm": 1.0, "cm": 10.0, "in": 25.4, "m": 1000.0}),
-        "rain_rate": _dimension(
-            "mm_h", {"mm/h": 1.0, "mm/d": 1 / 24, "in/h": 25.4, "in/d": 25.4 / 24, "cm/h": 10.0}
-        ),
+        "rain_rate": _dimension("mm_h", {"mm/h": 1.0, "mm/d": 1 / 24, "in/h": 25.4, "in/d": 25.4 / 24, "cm/h": 10.0}),
         "area": _dimension(
             "m2",
             {
@@ -260,9 +256,7 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = MappingProxyType(
         ),
         "frequency": _dimension("hz", {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9}, "frequency"),
         "angle": _dimension("deg", {"deg": 1.0, "": 1.0}),
-        "conductivity": _dimension(
-            "us_cm", {"uS/cm": 1.0, "mS/cm": 1000.0, "S/cm": 1_000_000.0}, "conductivity"
-        ),
+        "conductivity": _dimension("us_cm", {"uS/cm": 1.0, "mS/cm": 1000.0, "S/cm": 1_000_000.0}, "conductivity"),
         "glucose": _dimension("mmol_l", {"mmol/L": 1.0, "mg/dL": 1 / 18.016}),
         "data_size": _dimension(
             "bytes",

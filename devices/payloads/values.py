@@ -35,9 +35,7 @@ class Tap(msgspec.Struct, frozen=True, gc=False):
     seq: int | None = None
 
     def __repr__(self) -> str:
-        return (
-            f"Tap(credential=…, kind={self.kind!r}, direction={self.direction!r}, stamp_us={self.stamp_us!r})"
-        )
+        return f"Tap(credential=…, kind={self.kind!r}, direction={self.direction!r}, stamp_us={self.stamp_us!r})"
 
 
 class Status(msgspec.Struct, frozen=True, gc=False):
