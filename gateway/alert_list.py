@@ -20,7 +20,7 @@ class ListedAlert:
     """One alert. `subject`: `<device>` or `<device>/<measurement>`; `since`: when it began to fire, or if it has
     not, when its condition was met."""
 
-    id: int
+    id: str
     rule: str
     rule_name: str
     subject: str
@@ -51,7 +51,7 @@ def page(
 def shown(entry: Alert) -> ListedAlert:
     """Returns an alert as the list shows it."""
     return ListedAlert(
-        id=entry.id,
+        id=str(entry.id),
         rule=entry.rule_id,
         rule_name=entry.rule_name,
         subject=entry.subject,

@@ -17,7 +17,7 @@ LONGEST_DETAIL: Final = 1000
 class AuditEntry:
     """One row. The same actor, action and detail within a minute of `at` are one row, `count` times."""
 
-    id: int
+    id: str
     at: rfc3339.Moment
     actor: str
     action: str
@@ -57,4 +57,4 @@ def page(connection: Connection, before_id: int | None, limit: int) -> Page[Audi
 
 def _from_row(row: Row[Any]) -> AuditEntry:
     id_, at_us, actor, action, detail, count = row
-    return AuditEntry(id_, rfc3339.text(at_us), actor, action, detail, count)
+    return AuditEntry(str(id_), rfc3339.text(at_us), actor, action, detail, count)

@@ -18,7 +18,7 @@ SHOWN: Final = 4096
 class DeadLetter:
     """One frame. `payload`: its first 4,096 characters, what is no UTF-8 as `\\xNN`; `size`: in bytes."""
 
-    id: int
+    id: str
     device: str | None
     topic: str
     reason: str
@@ -69,7 +69,7 @@ def shown(payload: bytes) -> str:
 
 def _from_row(row: Row[Any]) -> DeadLetter:
     return DeadLetter(
-        id=row.id,
+        id=str(row.id),
         device=row.device_id,
         topic=row.topic,
         reason=row.reason,

@@ -22,7 +22,7 @@ Direction = Literal["in", "out"]
 class Tap:
     """A card at a reader. `person` is null while nobody holds that card; it fills in when they get it."""
 
-    id: int
+    id: str
     device: str
     at: rfc3339.Moment
     received_at: rfc3339.Moment
@@ -71,7 +71,7 @@ def page(
 
 def _from_row(row: Row[Any]) -> Tap:
     return Tap(
-        id=row.id,
+        id=str(row.id),
         device=row.device_id,
         at=rfc3339.text(row.at_us),
         received_at=rfc3339.text(row.received_us),
@@ -86,7 +86,7 @@ def _from_row(row: Row[Any]) -> Tap:
 def committed_tap(row: TapRow, holders: Mapping[str, Holder]) -> Tap:
     """Returns a tap that was just committed as the list would show it."""
     return Tap(
-        id=row.id,
+        id=str(row.id),
         device=row.device_id,
         at=rfc3339.text(row.at_us),
         received_at=rfc3339.text(row.received_us),

@@ -1,0 +1,151 @@
+"""Who calls, and what they may do.
+
+A key is looked up in the database at most once a second: a key that another process revokes there is refused a
+second later, one that is revoked through the API at once.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, cast
+
+import msgspec
+from fastapi import Depends
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.parts import Parts
+from api.problems import Problem
+from api.refusals import Refusals
+from gateway import keys
+from gateway.keys import Key, Permission
+from gateway.store.store import Store
+
+BELIEVED_S: Final = 1.0
+
+_BEARER: Final = HTTPBearer(auto_error=False, description="An API key, `sg_<id>_<secret>`", scheme_name="Key")
+
+
+class Gate:
+    """Finds the key that a text opens."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, tuple[Key, float]] = {}
+
+    async def key_of(self, text: str) -> Key | None:
+        """Returns the key that this text opens now, None if it opens none. Always compares in the same time."""
+        parsed = keys.parse(text)
+        if parsed is None:
+            return None
+        key = await self._find(parsed[0])
+        return key if keys.opens(key, *parsed) else None
+
+    async def _find(self, key_id: str) -> Key | None:
+        known = self._known.get(key_id)
+        if known is not None and time.monotonic() - known[1] < BELIEVED_S:
+            return known[0]
+        key = await self._store.read(lambda connection: keys.find(connection, key_id))
+        if key is not None:
+            self._known[key_id] = (key, time.monotonic())
+        return key
+
+    def forget(self, key_id: str) -> None:
+        """Has the key looked up again at the next call."""
+        self._known.pop(key_id, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A call that is let in: whose it is, and the parts of the gateway that it may use."""
+
+    parts: Parts
+    key: Key
+    secret: str
+    request: Request
+
+    @property
+    def actor(self) -> str:
+        """The caller's name in the audit log."""
+        return f"key:{self.key.id}"
+
+    async def is_still_let_in(self) -> bool:
+        """True until the key is revoked; for calls that last."""
+        gate: Gate = self.request.app.state.gate
+        return await gate.key_of(f"sg_{self.key.id}_{self.secret}") is not None
+
+
+def requires(*needed: Permission) -> Callable[..., Awaitable[Caller]]:
+    """Returns the dependency of a route that needs these permissions, or just any key."""
+
+    async def caller(request: Request, _documented: Annotated[object, Depends(_BEARER)]) -> Caller:
+        state = request.app.state
+        key, secret = cast(tuple[Key, str], request.scope["schoolgate.key"])
+        missing = next((permission for permission in needed if permission not in key.permissions), None)
+        if missing is not None:
+            refusals: Refusals = state.refusals
+            refusals.note(f"key:{key.id}", "call_refused", f"{request.method} {_route(request)} needs {missing}")
+            raise Problem(403, f"a key of role {key.role} lacks the permission {missing}")
+        return Caller(state.parts, key, secret, request)
+
+    return caller
+
+
+class GuardedRoute(APIRoute):
+    """A route that lets nobody in without a key, and reads no body before that."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        handle = super().get_route_handler()
+        takes_body = self.body_field is not None
+
+        async def guarded(request: Request) -> Response:
+            request.scope["schoolgate.key"] = await _let_in(request)
+            if takes_body:
+                _check_media_type(request)
+            return await handle(JsonRequest(request.scope, request.receive))
+
+        return guarded
+
+
+class JsonRequest(Request):
+    """A request whose body is read strictly: UTF-8 JSON (RFC 8259) without lone surrogates, NaN or infinities."""
+
+    async def json(self) -> object:
+        body = await self.body()
+        try:
+            return msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise Problem(400, f"the body is not JSON: {reason}") from error
+
+
+async def _let_in(request: Request) -> tuple[Key, str]:
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    gate: Gate = request.app.state.gate
+    if scheme.lower() == "bearer":
+        key = await gate.key_of(text.strip())
+        if key is not None:
+            return key, text.strip().rpartition(f"sg_{key.id}_")[2]
+    refusals: Refusals = request.app.state.refusals
+    reason = "no key" if not text else "a key that opens nothing"
+    refusals.note(_client(request), "sign_in_failed", f"{reason}: {request.method} {_route(request)}")
+    challenge = "Bearer" if not text else 'Bearer error="invalid_token"'  # RFC 6750 §3
+    raise Problem(401, "this needs a key: Authorization: Bearer sg_…", {"WWW-Authenticate": challenge})
+
+
+def _check_media_type(request: Request) -> None:
+    has_body = "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if has_body and media_type != "application/json" and not media_type.endswith("+json"):
+        raise Problem(415, "the body must be JSON: Content-Type: application/json", {"Accept": "application/json"})
+
+
+def _client(request: Request) -> str:
+    return f"client:{request.client.host if request.client is not None else 'unknown'}"
+
+
+def _route(request: Request) -> str:
+    route = request.scope.get("route")
+    return route.path if isinstance(route, APIRoute) else "unknown"

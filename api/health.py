@@ -1,0 +1,63 @@
+"""Alive, ready, and figures for Prometheus; for machines that watch, so without a key."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import Response
+
+from api.answers import Answer
+from api.parts import Parts
+
+router = APIRouter(tags=["health"])
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The program runs."""
+
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartReadiness:
+    """Whether a part works, and if not, why."""
+
+    ready: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether every part works."""
+
+    ready: bool
+    parts: dict[str, PartReadiness]
+
+
+@router.get("/healthz", response_model=Health)
+async def get_health() -> Response:
+    """Says that the program runs."""
+    return Answer(Health(alive=True))
+
+
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not ready"}})
+async def get_readiness(request: Request) -> Response:
+    """Says whether everything works, with the reason for each part that does not."""
+    reasons = _parts(request).readiness()
+    parts = {name: PartReadiness(reason is None, reason) for name, reason in reasons.items()}
+    is_ready = all(part.ready for part in parts.values())
+    return Answer(Readiness(is_ready, parts), 200 if is_ready else 503)
+
+
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+)
+async def get_metrics(request: Request) -> Response:
+    """Figures in Prometheus' text format."""
+    return Response(generate_latest(_parts(request).metrics), media_type=CONTENT_TYPE_LATEST)
+
+
+def _parts(request: Request) -> Parts:
+    return cast(Parts, request.app.state.parts)
