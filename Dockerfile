@@ -31,7 +31,7 @@ RUN /opt/tools/bin/uv pip install --no-cache --no-deps --no-build-isolation . \
 # ── What runs ──
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --user-group --home-dir /data --no-create-home schoolgate \
-    && install --directory --owner=schoolgate --group=schoolgate --mode=0700 /data
+    && install --directory --owner=schoolgate --group=schoolgate --mode=0700 /data /school
 COPY --from=build /opt/schoolgate /opt/schoolgate
 ENV PATH="/opt/schoolgate/bin:$PATH" \
     PYTHONUNBUFFERED=1 \
@@ -39,6 +39,7 @@ ENV PATH="/opt/schoolgate/bin:$PATH" \
     SCHOOLGATE_LOG__FORMAT=json
 USER schoolgate
 WORKDIR /data
+# The gateway keeps everything in /data; the simulated school keeps its devices' secrets in /school.
 VOLUME /data
 # MQTT, MQTT over TLS, HTTP, HTTPS
 EXPOSE 1883 8883 8080 8443
