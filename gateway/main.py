@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
@@ -24,7 +25,6 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from api.app import build
 from api.parts import Parts
 from devices.mqtt import journal
-from devices.mqtt.bridge import Bridge, BridgeSettings
 from devices.mqtt.broker import Broker, Limits
 from devices.mqtt.door import Door, DoorLimits
 from devices.registry import Registry
@@ -60,6 +60,9 @@ from gateway.store import database
 from gateway.store.store import Store
 from gateway.store.writer import Writer
 from gateway.tables import fact
+
+if TYPE_CHECKING:
+    from devices.mqtt.bridge import Bridge, BridgeSettings
 
 log = structlog.get_logger("gateway")
 
@@ -272,11 +275,15 @@ class Gateway:
             if configuration.mqtts.enabled and (context := self._tls_context(is_mqtt=True)) is not None:
                 await door.listen(configuration.mqtts.host, configuration.mqtts.port, context)
             if configuration.bridge.enabled:
+                from devices.mqtt.bridge import Bridge  # paho is loaded only where a bridge is wanted
+
                 bridge = self._bridge = Bridge(self._bridge_settings(), core.writer, wall_us)
                 await stack.enter_async_context(self._run_task("bridge", bridge.run()))
             yield
 
-    def _bridge_settings(self) -> BridgeSettings:
+    def _bridge_settings(self) -> "BridgeSettings":
+        from devices.mqtt.bridge import BridgeSettings
+
         section = self._configuration.bridge
         return BridgeSettings(
             host=section.host,
