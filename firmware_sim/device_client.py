@@ -131,13 +131,17 @@ class DeviceClient:
         """Keep-alive and time-outs; to be called about once a second."""
         self._mqtt.loop_misc()
 
-    def measure(self, values: dict[str, float]) -> None:
-        """Sends a telemetry message, or keeps it until it can be sent."""
-        self.publish(*messages.telemetry(self.id, self.clock(), self.boot, self._next_seq(), values))
+    def measure(self, values: dict[str, float]) -> tuple[str, bytes]:
+        """Sends a telemetry message, or keeps it until it can be sent. Returns its topic and payload."""
+        topic, payload = messages.telemetry(self.id, self.clock(), self.boot, self._next_seq(), values)
+        self.publish(topic, payload)
+        return topic, payload
 
-    def tap(self, seen: Tap) -> None:
-        """Sends a tap, or keeps it until it can be sent."""
-        self.publish(*messages.tap(self.id, self.clock(), self.boot, self._next_seq(), seen))
+    def tap(self, seen: Tap) -> tuple[str, bytes]:
+        """Sends a tap, or keeps it until it can be sent. Returns its topic and payload."""
+        topic, payload = messages.tap(self.id, self.clock(), self.boot, self._next_seq(), seen)
+        self.publish(topic, payload)
+        return topic, payload
 
     def publish(self, topic: str, payload: bytes, *, is_retained: bool = False) -> None:
         self.outbox.keep(Outgoing(topic, payload, is_retained))

@@ -27,6 +27,7 @@ class Mishaps:
         self._rng = rng
         self._say = say
         self._owed = {"drop": 0.0, "garbage": 0.0, "flood": 0.0}
+        self._to_repeat: list[tuple[DeviceClient, str, bytes, int]] = []
         self._flooding = rng.choice(clients) if orders.flood_per_s else None
         self._started_ms = now_ms()
         for client, kind in zip(
@@ -47,6 +48,9 @@ class Mishaps:
     def happen(self, elapsed_s: float) -> None:
         """What falls due in `elapsed_s` real seconds."""
         orders = self._orders
+        repeats, self._to_repeat = self._to_repeat, []
+        for repeat in repeats:
+            self._repeat(*repeat)
         for _ in range(self._due("drop", orders.drops_per_min / 60 * elapsed_s)):
             self._drop_line()
         for _ in range(self._due("garbage", orders.garbage_per_min / 60 * elapsed_s)):
@@ -55,13 +59,16 @@ class Mishaps:
             self._flood()
 
     def after(self, client: DeviceClient, topic: str, payload: bytes) -> None:
-        """A device has sent this message; perhaps it sends it once more, as after a lost acknowledgement."""
+        """A device has sent this message; perhaps it will send it once more, as after a lost acknowledgement."""
         if self._orders.repeat_share and self._rng.random() < self._orders.repeat_share:
-            is_marked = self._rng.random() < 0.5
-            if client.send_stray(topic, payload, is_duplicate=is_marked):
-                self.counts["repeats"] += 1
-                how = "DUP, new packet id" if is_marked else "new packet id, no DUP"
-                self._say(f"fault repeat: {client.id} sent its message {client.seq - 1} again ({how})")
+            self._to_repeat.append((client, topic, payload, client.seq - 1))
+
+    def _repeat(self, client: DeviceClient, topic: str, payload: bytes, seq: int) -> None:
+        is_marked = self._rng.random() < 0.5
+        if client.send_stray(topic, payload, is_duplicate=is_marked):
+            self.counts["repeats"] += 1
+            how = "DUP, new packet id" if is_marked else "new packet id, no DUP"
+            self._say(f"fault repeat: {client.id} sent its message {seq} again ({how})")
 
     def _due(self, name: str, more: float) -> int:
         self._owed[name] += more
