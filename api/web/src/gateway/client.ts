@@ -10,7 +10,8 @@ export class Refused extends Error {
   readonly details: ProblemDetails;
 
   constructor(details: ProblemDetails) {
-    super(details.detail ?? details.title);
+    const fields = (details.errors ?? []).map(({ field, detail }) => `${field}: ${detail}`);
+    super([details.detail ?? details.title, ...fields].join("; "));
     this.name = "Refused";
     this.status = details.status;
     this.details = details;

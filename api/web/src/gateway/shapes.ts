@@ -162,7 +162,7 @@ export interface Status {
     refused_total: number;
   };
   mqtt: { connections: number };
-  bridge: { state: "off" | "connected" | "connecting" | "deaf" };
+  bridge: { state: "off" | "connected" | "connecting" | "deaf"; reason: string | null };
   devices: { active: number; online: number; seen: number };
   alerts: { firing: number; acknowledged: number; pending: number; unknown: number };
 }
@@ -177,8 +177,7 @@ export interface ProblemDetails {
 }
 
 export interface ProblemField {
-  loc?: readonly (string | number)[];
-  field?: string;
-  msg?: string;
-  detail?: string;
+  /** `body.name`, `query.limit` */
+  field: string;
+  detail: string;
 }

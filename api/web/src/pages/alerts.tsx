@@ -13,7 +13,7 @@ import { Table, type Column } from "../parts/table.tsx";
 import { isOpen, mostUrgentFirst, subjectOf } from "../school/alarm.ts";
 import { matches } from "../school/filter.ts";
 import type { Words } from "../texts/language.ts";
-import { AcknowledgeButton, AlertSubject, AlertValue } from "./alert_parts.tsx";
+import { AcknowledgeButton, AlertDetails, AlertSubject, AlertValue } from "./alert_parts.tsx";
 import { AlertsTabs } from "./alerts_tabs.tsx";
 
 type Shown = "open" | AlertState;
@@ -105,7 +105,7 @@ function columnsOf({ t }: Words): Column<Alert>[] {
       cell: (alert) => (
         <>
           <AlertMark state={alert.state} severity={alert.severity} />
-          {alert.acknowledged_by === null || alert.state !== "acknowledged" ? null : <AcknowledgedBy alert={alert} />}
+          {alert.acknowledged_by === null ? null : <AcknowledgedBy alert={alert} />}
         </>
       ),
     },
@@ -118,11 +118,10 @@ function columnsOf({ t }: Words): Column<Alert>[] {
         <>
           {alert.rule_name} <SeverityMark severity={alert.severity} />
           <span class="stacked">
-            <AlertSubject alert={alert} />
+            <AlertMark state={alert.state} severity={alert.severity} />
           </span>
           <span class="stacked">
-            <AlertMark state={alert.state} severity={alert.severity} /> · <AlertValue alert={alert} /> ·{" "}
-            <Age atMs={Date.parse(alert.since)} />
+            <AlertDetails alert={alert} />
           </span>
         </>
       ),

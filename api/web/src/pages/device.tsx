@@ -8,11 +8,12 @@ import { Confirm } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Lookup } from "../parts/lookup.tsx";
 import { AlertMark, ClockNote, ConnectionMark, Mark } from "../parts/mark.tsx";
-import { Age, Moment } from "../parts/moment.tsx";
+import { Moment } from "../parts/moment.tsx";
 import { Panel } from "../parts/panel.tsx";
 import { to, type RangeName } from "../route.ts";
+import { kindInWords } from "../school/presence.ts";
 import { isOpen, mostUrgentFirst, subjectOf } from "../school/alarm.ts";
-import { AcknowledgeButton, AlertSubject, AlertValue } from "./alert_parts.tsx";
+import { AcknowledgeButton, AlertDetails } from "./alert_parts.tsx";
 import { DeviceCharts } from "./device_charts.tsx";
 import { EditDeviceDialog, SecretDialog } from "./device_dialogs.tsx";
 import { LastHeard } from "./devices.tsx";
@@ -99,7 +100,7 @@ function DeviceHead({ device }: { device: Device }) {
           <LastHeard device={device} />
         </Fact>
         <Fact name={t.devices.place}>{device.place || <span class="dim">{t.common.unknown}</span>}</Fact>
-        <Fact name={t.devices.kind}>{device.kind || <span class="dim">{t.common.unknown}</span>}</Fact>
+        <Fact name={t.devices.kind}>{kindInWords(device.kind) || <span class="dim">{t.common.unknown}</span>}</Fact>
         <Fact name={t.device_form.id}>
           <span class="mono">{device.id}</span>
         </Fact>
@@ -162,7 +163,7 @@ function DeviceAlerts({ id }: { id: string }) {
                 <AlertMark state={alert.state} severity={alert.severity} /> <b>{alert.rule_name}</b>
               </p>
               <p class="second">
-                <AlertSubject alert={alert} /> · <AlertValue alert={alert} /> · <Age atMs={Date.parse(alert.since)} />
+                <AlertDetails alert={alert} />
               </p>
             </div>
             <AcknowledgeButton alert={alert} />

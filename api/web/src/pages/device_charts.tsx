@@ -121,12 +121,12 @@ interface ChartProps {
 }
 
 function Chart({ device, measurement, range, history, changes }: ChartProps) {
-  const { t } = useWords();
+  const words = useWords();
   const trace = useMemo(() => traceOf(history, measurement), [history, measurement]);
   return (
-    <section class="chart" aria-label={label(measurement, t.quantities)}>
+    <section class="chart" aria-label={label(measurement, words)}>
       <header>
-        <h3>{label(measurement, t.quantities)}</h3>
+        <h3>{label(measurement, words)}</h3>
         <LiveValue device={device.id} measurement={measurement} isOffline={device.online === false} isNamed={false} />
       </header>
       <TimeChart measurement={measurement} trace={trace} range={range} changes={changes} />
@@ -139,7 +139,8 @@ const MOST_LISTED = 60;
 
 /** The same as the canvas, for those who cannot see it. Drawn only while it is open. */
 function ChartTable({ measurement, trace }: { measurement: string; trace: Trace }) {
-  const { t, f } = useWords();
+  const words = useWords();
+  const { t, f } = words;
   const isOpen = useSignal(false);
   const points = isOpen.value ? trace.points.slice(-MOST_LISTED).reverse() : [];
   const hasBand = trace.everyMs !== null;
@@ -173,11 +174,11 @@ function ChartTable({ measurement, trace }: { measurement: string; trace: Trace 
             {points.map((point) => (
               <tr key={point.atMs}>
                 <td>{hasBand ? `${f.weekday(point.atMs)} ${f.minute(point.atMs)}` : f.clock(point.atMs)}</td>
-                <td class="number">{valueWithUnit(measurement, point.value, f)}</td>
+                <td class="number">{valueWithUnit(measurement, point.value, words)}</td>
                 {hasBand ? (
                   <>
-                    <td class="number">{valueWithUnit(measurement, point.low, f)}</td>
-                    <td class="number">{valueWithUnit(measurement, point.high, f)}</td>
+                    <td class="number">{valueWithUnit(measurement, point.low, words)}</td>
+                    <td class="number">{valueWithUnit(measurement, point.high, words)}</td>
                   </>
                 ) : null}
               </tr>

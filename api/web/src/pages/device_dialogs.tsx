@@ -38,6 +38,7 @@ export function DescriptionFields({ description }: { description: Signal<Descrip
         label={t.device_form.kind}
         hint={t.device_form.kind_hint}
         isRequired
+        pattern="[a-z][a-z0-9_\-]{0,31}"
         value={description.value.kind}
         change={(kind) => change({ kind })}
         suggestions={kinds.value}
@@ -79,7 +80,7 @@ export function AddDeviceDialog({ close }: { close: () => void }) {
           isRequired
           isMono
           hasFocus
-          pattern="[A-Za-z0-9_\-]+"
+          pattern="[A-Za-z0-9][A-Za-z0-9_.:\-]{0,63}"
           value={id.value}
           change={(typed) => (id.value = typed)}
         />

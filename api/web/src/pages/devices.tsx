@@ -14,7 +14,7 @@ import { Available, Panel } from "../parts/panel.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { to } from "../route.ts";
 import { matches } from "../school/filter.ts";
-import { isShown, lastHeardMs, SHOWN_STATES, type ShownState } from "../school/presence.ts";
+import { isShown, kindInWords, lastHeardMs, SHOWN_STATES, type ShownState } from "../school/presence.ts";
 import type { Words } from "../texts/language.ts";
 import { label } from "../texts/measurements.ts";
 import { AddDeviceDialog } from "./device_dialogs.tsx";
@@ -43,7 +43,7 @@ export function DevicesPage({ filter: askedFilter, show: askedShow }: DevicesPag
           device.name,
           device.place,
           device.kind,
-          ...series.measurements(device.id).value.flatMap((name) => [name, label(name, t.quantities)]),
+          ...series.measurements(device.id).value.flatMap((name) => [name, label(name, words)]),
         ]),
       )
       .sort((left, right) => f.compare(left.name || left.id, right.name || right.id)),
@@ -110,7 +110,7 @@ function columnsOf({ t }: Words): Column<Device>[] {
         <>
           <a href={to.device(device.id)}>{device.name || device.id}</a>
           {device.name ? <span class="id mono wide">{device.id}</span> : null}
-          <span class="stacked dim">{[device.place, device.kind].filter(Boolean).join(" · ")}</span>
+          <span class="stacked dim">{[device.place, kindInWords(device.kind)].filter(Boolean).join(" · ")}</span>
           <span class="stacked">
             <Connection device={device} />
           </span>
@@ -129,7 +129,7 @@ function columnsOf({ t }: Words): Column<Device>[] {
       heading: t.devices.kind,
       class: "wide",
       order: (device) => device.kind,
-      cell: (device) => device.kind,
+      cell: (device) => kindInWords(device.kind),
     },
     {
       id: "place",

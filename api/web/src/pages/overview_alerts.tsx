@@ -4,11 +4,10 @@ import { useComputed } from "@preact/signals";
 
 import { useSchool, useWords } from "../desk.ts";
 import { AlertMark, SeverityMark } from "../parts/mark.tsx";
-import { Age } from "../parts/moment.tsx";
 import { Available, Panel } from "../parts/panel.tsx";
 import { to } from "../route.ts";
 import { isOpen, mostUrgentFirst } from "../school/alarm.ts";
-import { AcknowledgeButton, AlertSubject, AlertValue } from "./alert_parts.tsx";
+import { AcknowledgeButton, AlertDetails } from "./alert_parts.tsx";
 
 const MOST_SHOWN = 40;
 
@@ -40,7 +39,7 @@ export function OpenAlertsPanel() {
                   <SeverityMark severity={alert.severity} />
                 </p>
                 <p class="second">
-                  <AlertSubject alert={alert} /> · <AlertValue alert={alert} /> · <Age atMs={Date.parse(alert.since)} />
+                  <AlertDetails alert={alert} />
                 </p>
               </div>
               <AcknowledgeButton alert={alert} />

@@ -72,6 +72,8 @@ function Ingest() {
   const { pulse } = useSchool();
   const isOld = useIsOld();
   const ingest = pulse.status.value?.ingest;
+  const started = pulse.status.value?.started_at;
+  const now = pulse.now.peek();
   const rate = ingest === undefined ? null : rateOf(ingest.frames_per_s, f);
   return (
     <Figure
@@ -86,7 +88,12 @@ function Ingest() {
           t.common.no_data
         ) : (
           <>
-            <span>{t.overview.messages(ingest.frames_total)}</span>
+            <span>
+              {t.overview.messages(
+                ingest.frames_total,
+                started === undefined ? "" : f.moment(Date.parse(started), now),
+              )}
+            </span>
             {ingest.duplicates_total > 0 ? <span>{t.overview.duplicates(ingest.duplicates_total)}</span> : null}
             <Bridge />
             {ingest.refused_total > 0 ? <span>{t.overview.refused(ingest.refused_total)}</span> : null}

@@ -6,6 +6,7 @@ import { useSchool, useWords } from "../desk.ts";
 import { Available, Panel } from "../parts/panel.tsx";
 import { Spread } from "../parts/spread.tsx";
 import { to } from "../route.ts";
+import { kindInWords } from "../school/presence.ts";
 import type { Latest } from "../school/series.ts";
 import { summarise, type Summary } from "../school/summary.ts";
 import { figure, label, valueWithUnit } from "../texts/measurements.ts";
@@ -20,8 +21,12 @@ export function ValuesPanel() {
   const summaries = useComputed(() => {
     series.revision.value; // renewed when a value changes, and when values may have grown old
     tick.value;
+    const devices = school.devices.items.value;
     return summarise(
-      Array.from(series.all(), (latest) => latest.peek()),
+      Array.from(series.all(), (latest) => latest.peek()).filter(
+        ({ device }) => devices.get(device)?.state !== "revoked",
+      ),
+      (device) => devices.get(device)?.kind ?? "",
       pulse.now.peek(),
     );
   });
@@ -54,7 +59,7 @@ export function ValuesPanel() {
             </thead>
             <tbody>
               {summaries.value.map((summary) => (
-                <SummaryRow key={summary.measurement} summary={summary} />
+                <SummaryRow key={`${summary.measurement} ${summary.kind}`} summary={summary} />
               ))}
             </tbody>
           </table>
@@ -65,16 +70,18 @@ export function ValuesPanel() {
 }
 
 function SummaryRow({ summary }: { summary: Summary }) {
-  const { t, f } = useWords();
-  const { measurement, current, devices, median } = summary;
-  const name = label(measurement, t.quantities);
+  const words = useWords();
+  const { t } = words;
+  const { measurement, kind, current, devices, median } = summary;
+  const name = label(measurement, words);
   const lowest = current[0];
   const highest = current.at(-1);
   const isAllCurrent = current.length === devices;
   return (
     <tr>
       <th scope="row">
-        <a href={to.devices({ filter: measurement })}>{name}</a>
+        <a href={to.devices({ filter: `${measurement} ${kind}`.trim() })}>{name}</a>
+        <span class="kind dim">{kindInWords(kind)}</span>
         <span class="stacked dim">{t.overview.fresh_of(current.length, devices)}</span>
       </th>
       {median === null || lowest === undefined || highest === undefined ? (
@@ -87,7 +94,7 @@ function SummaryRow({ summary }: { summary: Summary }) {
       ) : (
         <>
           <td class="number">
-            <b>{valueWithUnit(measurement, median, f)}</b>
+            <b>{valueWithUnit(measurement, median, words)}</b>
           </td>
           <td>
             <Extreme latest={lowest} />
@@ -110,12 +117,12 @@ function SummaryRow({ summary }: { summary: Summary }) {
 }
 
 function Extreme({ latest }: { latest: Latest }) {
-  const { f } = useWords();
+  const words = useWords();
   const school = useSchool();
   const device = school.devices.items.value.get(latest.device);
   return (
     <span class="extreme">
-      <b>{figure(latest.measurement, latest.value, f)}</b>{" "}
+      <b>{figure(latest.measurement, latest.value, words)}</b>{" "}
       <a href={to.device(latest.device)}>{device?.place || device?.name || latest.device}</a>
     </span>
   );

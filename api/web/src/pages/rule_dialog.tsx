@@ -54,11 +54,11 @@ export function RuleDialog({ rule, close }: { rule: Rule | null; close: () => vo
     return problem === null ? null : t.rules[problem];
   };
   const send = async (idempotencyKey: string): Promise<void> => {
-    const draft = draftOf(entries.value);
+    const { kind: chosenKind, ...changes } = draftOf(entries.value);
     const saved =
       rule === null
-        ? await school.client.post<Rule>("rules", draft, idempotencyKey)
-        : await school.client.patch<Rule>(`rules/${encodeURIComponent(rule.id)}`, draft);
+        ? await school.client.post<Rule>("rules", { kind: chosenKind, ...changes }, idempotencyKey)
+        : await school.client.patch<Rule>(`rules/${encodeURIComponent(rule.id)}`, changes);
     school.rules.put(saved);
     desk.say(t.rules.saved(saved.name));
   };

@@ -11,6 +11,7 @@ import { SeverityMark } from "../parts/mark.tsx";
 import { Available, Panel } from "../parts/panel.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { sideOf } from "../school/alarm.ts";
+import { kindInWords } from "../school/presence.ts";
 import type { Words } from "../texts/language.ts";
 import { label, valueWithUnit } from "../texts/measurements.ts";
 import { AlertsTabs } from "./alerts_tabs.tsx";
@@ -135,7 +136,8 @@ function columnsOf({ t }: Words, { edit, remove }: RuleActions): Column<Rule>[] 
 
 /** The rule as a sentence. */
 function Condition({ rule }: { rule: Rule }) {
-  const { t, f } = useWords();
+  const words = useWords();
+  const { t, f } = words;
   const { says } = t.rules;
   if (rule.kind === "silence") return <>{says.silence(f.seconds(rule.after_s ?? 0))}</>;
   const measurement = rule.measurement ?? "";
@@ -143,9 +145,9 @@ function Condition({ rule }: { rule: Rule }) {
   const limit = rule[side] ?? 0;
   return (
     <>
-      {says[side](label(measurement, t.quantities), valueWithUnit(measurement, limit, f), f.seconds(rule.for_s ?? 0))}
+      {says[side](label(measurement, words), valueWithUnit(measurement, limit, words), f.seconds(rule.for_s ?? 0))}
       {typeof rule.clear === "number" ? (
-        <span class="dim">, {says.clears(valueWithUnit(measurement, rule.clear, f))}</span>
+        <span class="dim">, {says.clears(valueWithUnit(measurement, rule.clear, words))}</span>
       ) : null}
     </>
   );
@@ -155,7 +157,7 @@ function AppliesTo({ rule }: { rule: Rule }) {
   const { t } = useWords();
   const school = useSchool();
   if (rule.device !== null) return <>{school.deviceName(rule.device)}</>;
-  if (rule.device_kind !== null) return <>{`${t.rules.applies_kind}: ${rule.device_kind}`}</>;
+  if (rule.device_kind !== null) return <>{`${t.rules.applies_kind}: ${kindInWords(rule.device_kind)}`}</>;
   return <>{t.rules.applies_all}</>;
 }
 

@@ -15,7 +15,8 @@ interface LiveValueProps {
 }
 
 export function LiveValue({ device, measurement, isOffline = false, isNamed = true }: LiveValueProps) {
-  const { f, t } = useWords();
+  const words = useWords();
+  const { f, t } = words;
   const { series, pulse } = useSchool();
   const latest = series.latest(device, measurement);
   const age = useDerived(() => {
@@ -27,12 +28,12 @@ export function LiveValue({ device, measurement, isOffline = false, isNamed = tr
     () => isOffline || (latest !== undefined && isStale(latest.value.atMs, pulse.now.value)),
     [latest, isOffline],
   );
-  const name = label(measurement, t.quantities);
+  const name = label(measurement, words);
   if (latest === undefined) return <span class="value dim">{t.common.no_data}</span>;
   return (
     <span class={hasGoneStale.value ? "value stale" : "value"} title={`${name} · ${f.exact(latest.value.atMs)}`}>
       {isNamed ? <span class="value-name">{name}</span> : null}
-      <b>{valueWithUnit(measurement, latest.value.value, f)}</b>
+      <b>{valueWithUnit(measurement, latest.value.value, words)}</b>
       {age.value === "" ? null : <small>{age.value}</small>}
     </span>
   );

@@ -8,6 +8,7 @@ import { useDesk, useSchool, useWords } from "../desk.ts";
 import type { RangeName } from "../route.ts";
 import type { Trace } from "../school/history.ts";
 import type { Formats } from "../texts/formats.ts";
+import type { Words } from "../texts/language.ts";
 import { figure, label, valueWithUnit } from "../texts/measurements.ts";
 
 interface TimeChartProps {
@@ -25,7 +26,8 @@ const FONT = '11px "Inter Variable", system-ui, sans-serif';
 const SLIDE_EVERY_S: Readonly<Record<RangeName, number>> = { "1h": 1, "24h": 15, "7d": 60 };
 
 export function TimeChart({ measurement, trace, range, changes }: TimeChartProps) {
-  const { t, f } = useWords();
+  const words = useWords();
+  const { f } = words;
   const desk = useDesk();
   const { pulse } = useSchool();
   const frame = useRef<HTMLDivElement>(null);
@@ -66,11 +68,10 @@ export function TimeChart({ measurement, trace, range, changes }: TimeChartProps
     plot.current?.redraw(false, true);
   });
 
-  const name = label(measurement, t.quantities);
   return (
     <div class="time-chart">
       <Readout measurement={measurement} trace={trace} range={range} pointed={pointed} />
-      <div ref={frame} role="img" aria-label={described(name, measurement, trace, changes.value, t, f)} />
+      <div ref={frame} role="img" aria-label={described(measurement, trace, changes.value, words)} />
     </div>
   );
 }
@@ -82,34 +83,38 @@ function Readout({
   range,
   pointed,
 }: Omit<TimeChartProps, "changes"> & { pointed: ReadonlySignal<number | null> }) {
-  const { f } = useWords();
+  const words = useWords();
+  const { f } = words;
   const atS = pointed.value;
   const point = atS === null ? undefined : trace.points.find((kept) => Math.abs(kept.atMs / 1_000 - atS) < 0.001);
   if (point === undefined) return <p class="readout" aria-hidden="true" />;
   const moment = range === "1h" ? f.clock(point.atMs) : `${f.weekday(point.atMs)} ${f.minute(point.atMs)}`;
   const spread =
-    point.low === point.high ? "" : ` (${figure(measurement, point.low, f)} – ${figure(measurement, point.high, f)})`;
+    point.low === point.high
+      ? ""
+      : ` (${figure(measurement, point.low, words)} – ${figure(measurement, point.high, words)})`;
   return (
     <p class="readout" aria-hidden="true">
-      {moment} <b>{valueWithUnit(measurement, point.value, f)}</b>
+      {moment} <b>{valueWithUnit(measurement, point.value, words)}</b>
       {spread}
     </p>
   );
 }
 
-function described(
-  name: string,
-  measurement: string,
-  trace: Trace,
-  _changes: number,
-  t: ReturnType<typeof useWords>["t"],
-  f: Formats,
-): string {
+/** `_changes`: read by the caller, so that the words follow the trace. */
+function described(measurement: string, trace: Trace, _changes: number, words: Words): string {
+  const { t } = words;
   const { points } = trace;
+  const name = label(measurement, words);
   if (points.length === 0) return t.device.chart_empty(name);
-  const low = Math.min(...points.map((point) => point.low));
-  const high = Math.max(...points.map((point) => point.high));
-  return t.device.chart(name, points.length, valueWithUnit(measurement, low, f), valueWithUnit(measurement, high, f));
+  const low = points.reduce((lowest, point) => Math.min(lowest, point.low), Infinity);
+  const high = points.reduce((highest, point) => Math.max(highest, point.high), -Infinity);
+  return t.device.chart(
+    name,
+    points.length,
+    valueWithUnit(measurement, low, words),
+    valueWithUnit(measurement, high, words),
+  );
 }
 
 function draw(chart: uPlot, trace: Trace, nowMs: number): void {

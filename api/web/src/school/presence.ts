@@ -30,3 +30,8 @@ export function lastHeardMs(device: Device, newestValueMs: number | null): numbe
   if (notedMs === null) return newestValueMs;
   return newestValueMs === null ? notedMs : Math.max(notedMs, newestValueMs);
 }
+
+/** `air_quality` as people write it. */
+export function kindInWords(kind: string): string {
+  return kind.replaceAll(/[_-]+/g, " ");
+}

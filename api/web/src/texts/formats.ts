@@ -45,6 +45,7 @@ export class Formats {
   readonly #clock: Intl.DateTimeFormat;
   readonly #minutes: Intl.DateTimeFormat;
   readonly #day: Intl.DateTimeFormat;
+  readonly #date: Intl.DateTimeFormat;
   readonly #weekday: Intl.DateTimeFormat;
   readonly #exact: Intl.DateTimeFormat;
   readonly #collator: Intl.Collator;
@@ -59,6 +60,7 @@ export class Formats {
     this.#clock = this.#dates({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
     this.#minutes = this.#dates({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     this.#day = this.#dates({ day: "numeric", month: "short" });
+    this.#date = this.#dates({ dateStyle: "medium" });
     this.#weekday = this.#dates({ weekday: "short", day: "numeric" });
     this.#exact = this.#dates({ dateStyle: "medium", timeStyle: "long", hourCycle: "h23" });
     this.#collator = new Intl.Collator(locale, { numeric: true, sensitivity: "base" });
@@ -139,8 +141,9 @@ export class Formats {
     return this.#weekday.format(atMs);
   }
 
-  /** The time of day for a moment of the same day, with the day in front for any other. */
+  /** The time of day for a moment of the same day, with the day in front for any other; long ago, the date. */
   moment(atMs: number, nowMs: number): string {
+    if (Math.abs(nowMs - atMs) > 300 * DAY_MS) return this.#date.format(atMs);
     const day = this.#day.format(atMs);
     const isToday = day === this.#day.format(nowMs) && Math.abs(nowMs - atMs) < 2 * DAY_MS;
     return isToday ? this.clock(atMs) : `${day}, ${this.minute(atMs)}`;

@@ -3,7 +3,9 @@
  * Pure; the words for known quantities come from the catalogue.
  */
 
-import type { Formats } from "./formats.ts";
+import type { Words } from "./language.ts";
+
+type Wording = Pick<Words, "t" | "f">;
 
 export interface Unit {
   symbol: string;
@@ -14,17 +16,15 @@ export interface Unit {
 /** Longest ending first, so that `_kwh` is not read as `_h`. */
 const UNITS: readonly [string, Unit][] = Object.entries({
   c: { symbol: "°C", digits: 1 },
-  percent: { symbol: "%", digits: 0 },
   pct: { symbol: "%", digits: 0 },
   ppm: { symbol: "ppm", digits: 0 },
   ppb: { symbol: "ppb", digits: 0 },
   ug_m3: { symbol: "µg/m³", digits: 1 },
-  mg_m3: { symbol: "mg/m³", digits: 2 },
+  g_m3: { symbol: "g/m³", digits: 1 },
   hpa: { symbol: "hPa", digits: 1 },
+  kpa: { symbol: "kPa", digits: 1 },
   pa: { symbol: "Pa", digits: 0 },
-  bar: { symbol: "bar", digits: 2 },
   lx: { symbol: "lx", digits: 0 },
-  lux: { symbol: "lx", digits: 0 },
   db: { symbol: "dB", digits: 1 },
   dba: { symbol: "dB(A)", digits: 1 },
   dbm: { symbol: "dBm", digits: 0 },
@@ -34,36 +34,39 @@ const UNITS: readonly [string, Unit][] = Object.entries({
   var: { symbol: "var", digits: 1 },
   wh: { symbol: "Wh", digits: 0 },
   kwh: { symbol: "kWh", digits: 1 },
+  kvarh: { symbol: "kvarh", digits: 1 },
   v: { symbol: "V", digits: 1 },
-  mv: { symbol: "mV", digits: 0 },
   a: { symbol: "A", digits: 2 },
-  ma: { symbol: "mA", digits: 0 },
   hz: { symbol: "Hz", digits: 2 },
   k: { symbol: "K", digits: 1 },
   s: { symbol: "s", digits: 0 },
-  ms: { symbol: "ms", digits: 0 },
   min: { symbol: "min", digits: 0 },
   h: { symbol: "h", digits: 1 },
   m: { symbol: "m", digits: 2 },
   mm: { symbol: "mm", digits: 1 },
   cm: { symbol: "cm", digits: 1 },
-  km: { symbol: "km", digits: 2 },
   m_s: { symbol: "m/s", digits: 1 },
-  km_h: { symbol: "km/h", digits: 1 },
   mm_h: { symbol: "mm/h", digits: 1 },
+  m2: { symbol: "m²", digits: 1 },
   m3: { symbol: "m³", digits: 2 },
   m3_h: { symbol: "m³/h", digits: 2 },
-  l: { symbol: "l", digits: 1 },
-  l_min: { symbol: "l/min", digits: 1 },
   kg: { symbol: "kg", digits: 2 },
-  g: { symbol: "g", digits: 1 },
   deg: { symbol: "°", digits: 0 },
   w_m2: { symbol: "W/m²", digits: 0 },
   us_cm: { symbol: "µS/cm", digits: 0 },
+  bit_s: { symbol: "bit/s", digits: 0 },
   bytes: { symbol: "B", digits: 0 },
 }).sort(([left], [right]) => right.length - left.length);
 
-/** Splits `co2_ppm` into its quantity `co2` and its unit; a name without a known ending is all quantity. */
+/** Quantities that are true or false, sent as 1 and 0. */
+const FLAGS: ReadonlySet<string> = new Set([
+  ...["door_open", "garage_door_open", "window_open", "open", "unlocked", "contact"],
+  ...["motion", "moving", "presence", "occupancy", "vibration", "light_detected", "sound_detected"],
+  ...["smoke_detected", "gas_detected", "carbon_monoxide_detected", "moisture_detected", "water_leak"],
+  ...["battery_low", "battery_charging", "connected", "powered", "plugged_in", "running"],
+  ...["problem", "tampered", "unsafe", "cold", "hot", "update_available"],
+]);
+
 export function parts(name: string): { quantity: string; unit: Unit | null } {
   const found = UNITS.find(([ending]) => name.endsWith(`_${ending}`) && name.length > ending.length + 1);
   if (found === undefined) return { quantity: name, unit: null };
@@ -71,23 +74,26 @@ export function parts(name: string): { quantity: string; unit: Unit | null } {
   return { quantity: name.slice(0, -ending.length - 1), unit };
 }
 
-export function label(name: string, quantities: Readonly<Record<string, string>>): string {
+export function label(name: string, { t }: Wording): string {
   const { quantity } = parts(name);
+  const quantities: Readonly<Record<string, string>> = t.quantities;
   const known = Object.hasOwn(quantities, quantity) ? quantities[quantity] : undefined;
   if (known !== undefined) return known;
-  const words = quantity.replaceAll("_", " ").trim();
-  return words === "" ? name : words.charAt(0).toUpperCase() + words.slice(1);
+  const spaced = quantity.replaceAll("_", " ").trim();
+  return spaced === "" ? name : spaced.charAt(0).toUpperCase() + spaced.slice(1);
 }
 
-/** The number alone, as many decimals as the unit deserves. */
-export function figure(name: string, value: number, formats: Formats): string {
-  const { unit } = parts(name);
-  return unit === null ? formats.figure(value) : formats.number(value, unit.digits);
+/** The number alone, as many decimals as the unit deserves; yes or no for what can be nothing else. */
+export function figure(name: string, value: number, { t, f }: Wording): string {
+  const { quantity, unit } = parts(name);
+  if (unit !== null) return f.number(value, unit.digits);
+  if (FLAGS.has(quantity) && (value === 0 || value === 1)) return value === 1 ? t.common.yes : t.common.no;
+  return f.figure(value);
 }
 
 /** `21.5 °C`, with a space that does not break. */
-export function valueWithUnit(name: string, value: number, formats: Formats): string {
+export function valueWithUnit(name: string, value: number, words: Wording): string {
   const { unit } = parts(name);
-  const number = figure(name, value, formats);
+  const number = figure(name, value, words);
   return unit === null ? number : `${number}\u00A0${unit.symbol}`;
 }
