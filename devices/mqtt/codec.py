@@ -21,7 +21,7 @@ from mqtt5 import ConnAckPacket, DisconnectPacket
 
 from devices.mqtt import codec5, codec311
 from devices.mqtt.errors import MalformedPacket, PacketError, ProtocolError, UnsupportedVersion
-from devices.mqtt.wire import ClientPacket, Kind, Reader, ServerPacket, check_first_byte, read_header
+from devices.mqtt.wire import ClientPacket, Kind, KnownFields, Reader, ServerPacket, check_first_byte, read_header
 
 CONNECT_LIMIT_BYTES: Final = 65_536
 """The largest CONNECT that is read, and so what a peer that has not signed in can make the door hold."""
@@ -43,7 +43,7 @@ class Decoder:
     `failure` is why nothing more can be read; the packets before it have been returned.
     """
 
-    __slots__ = ("_held", "_limit", "_max_packet_size", "_topics", "_wanted", "failure", "version")
+    __slots__ = ("_held", "_known", "_limit", "_max_packet_size", "_wanted", "failure", "version")
 
     def __init__(self, max_packet_size: int, connect_limit: int = CONNECT_LIMIT_BYTES) -> None:
         """`max_packet_size` limits every packet, `connect_limit` the first; bytes, fixed header included."""
@@ -53,7 +53,7 @@ class Decoder:
         self.failure: PacketError | None = None
         self._max_packet_size = max_packet_size
         self._limit = connect_limit
-        self._topics: dict[bytes, str] = {}
+        self._known = KnownFields()
         self._held = bytearray()  # a packet that is not whole yet
         self._wanted = 0  # its size, or the size at which that can be told
 
@@ -73,21 +73,22 @@ class Decoder:
             if self.version is None:
                 at = self._begin(data, packets)
             if self.version is Version.V5:
-                at = codec5.read_all(data, at, self._limit, self._topics, packets)
+                at = codec5.read_all(data, at, self._limit, self._known, packets)
             elif self.version is Version.V311:
-                at = codec311.read_all(data, at, self._limit, self._topics, packets)
+                at = codec311.read_all(data, at, self._limit, self._known, packets)
             if at < len(data):
                 self._hold(data, at)
         except PacketError as error:
             self.failure = error
-            self._topics.clear()
+            self._known = KnownFields()
         return packets
 
     def _begin(self, data: bytes, packets: list[ClientPacket]) -> int:
         """Reads the CONNECT if it is whole; returns where it ends."""
         if not data:
             return 0
-        if check_first_byte(data[0]) is not Kind.CONNECT:
+        check_first_byte(data[0])
+        if data[0] >> 4 != Kind.CONNECT:
             raise ProtocolError("the first packet is not CONNECT")  # [MQTT-3.1.0-1]
         header = read_header(data, 0, self._limit)
         if header is None or header[1] > len(data):

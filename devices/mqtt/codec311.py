@@ -34,12 +34,12 @@ from devices.mqtt.wire import (
     SHORT_PACKET_BYTES,
     ClientPacket,
     Kind,
+    KnownFields,
     Reader,
     ServerPacket,
     check_connect_flags,
     read_header,
     refuse_second_connect,
-    remember_topic,
     write_variable,
 )
 
@@ -69,15 +69,14 @@ _FAILURE: Final = 0x80
 """The one SUBACK return code of a refused subscription (§3.9.3)."""
 
 
-def read_all(data: bytes, at: int, limit: int, topics: dict[bytes, str], packets: list[ClientPacket]) -> int:
+def read_all(data: bytes, at: int, limit: int, known: KnownFields, packets: list[ClientPacket]) -> int:
     """Appends the packets that are whole in `data[at:]` and returns where the first one that is not begins.
 
-    `topics`: those this connection has used, see `remember_topic`. Raises a PacketError at the first packet
-    that is wrong; those before it have been appended.
+    Raises a PacketError at the first packet that is wrong; those before it have been appended.
     """
     size = len(data)
-    known = topics if limit >= SHORT_PACKET_BYTES else {}
-    find = known.get
+    topics = known.topics if limit >= SHORT_PACKET_BYTES else {}
+    find = topics.get
     append = packets.append
     at_least_once = QoS.AT_LEAST_ONCE
     while at < size:
@@ -103,11 +102,7 @@ def read_all(data: bytes, at: int, limit: int, topics: dict[bytes, str], packets
                         packet_id = data[name_end] << 8 | data[name_end + 1]
                         name_end += 2
                         if packet_id and name_end <= end <= size:
-                            append(
-                                PublishPacket(
-                                    topic, data[name_end:end], qos=at_least_once, packet_id=packet_id
-                                )
-                            )
+                            append(PublishPacket(topic, data[name_end:end], qos=at_least_once, packet_id=packet_id))
                             at = end
                             continue
         except IndexError:
@@ -118,7 +113,7 @@ def read_all(data: bytes, at: int, limit: int, topics: dict[bytes, str], packets
         body, end = header
         packet = read(data, at, body, end)
         if isinstance(packet, PublishPacket):
-            remember_topic(topics, data, body, packet.topic)
+            known.add_topic(data, body, packet.topic)
         append(packet)
         at = end
     return at
@@ -130,7 +125,7 @@ def read(data: bytes, at: int, body: int, end: int) -> ClientPacket:
     Raises MalformedPacket or ProtocolError, and nothing else.
     """
     reader = Reader(data, body, end)
-    packet = _READ[Kind(data[at] >> 4)](reader, data[at])
+    packet = _READ[data[at] >> 4](reader, data[at])
     reader.finish()
     return packet
 
@@ -207,7 +202,7 @@ def _refuse_auth(_reader: Reader, _first: int) -> NoReturn:
     raise MalformedPacket("packet type 15 is reserved")  # §2.2.1
 
 
-_READ: Final[dict[Kind, Callable[[Reader, int], ClientPacket]]] = {
+_READ: Final[dict[int, Callable[[Reader, int], ClientPacket]]] = {
     Kind.CONNECT: refuse_second_connect,
     Kind.PUBLISH: _read_publish,
     Kind.PUBACK: lambda reader, _: PubAckPacket(reader.packet_id()),

@@ -2,8 +2,8 @@
 
 The library is fast and builds the packet, but it panics on text that is not UTF-8 (with a backtrace on
 stderr), lets a property run over the end of its list, and does not know which side sent the packet. So every
-packet is walked through here first. The one exception is the packet that the door lives on, a PUBLISH without
-properties to a topic that this connection has used before: nothing is left to check in it.
+packet is walked through here first. The one exception is the packet that the door lives on, a PUBLISH whose topic
+and properties this connection has used before: nothing is left to check in it.
 """
 
 from collections.abc import Callable
@@ -14,14 +14,15 @@ from mqtt5 import DisconnectReasonCode, PublishPacket
 
 from devices.mqtt.errors import MalformedPacket, ProtocolError
 from devices.mqtt.wire import (
+    PUBLISH_BYTES,
     SHORT_PACKET_BYTES,
     ClientPacket,
     Kind,
+    KnownFields,
     Reader,
     check_connect_flags,
     read_header,
     refuse_second_connect,
-    remember_topic,
 )
 
 _USER_PROPERTY = 0x26
@@ -30,7 +31,7 @@ _AUTHENTICATION_METHOD = 0x15
 _AUTHENTICATION_DATA = 0x16
 _TOPIC_ALIAS = 0x23
 
-_ALLOWED: Final = {
+_ALLOWED: Final[dict[int, frozenset[int]]] = {
     Kind.CONNECT: frozenset({0x11, 0x15, 0x16, 0x17, 0x19, 0x21, 0x22, 0x26, 0x27}),
     Kind.PUBLISH: frozenset({0x01, 0x02, 0x03, 0x08, 0x09, 0x0B, 0x23, 0x26}),
     Kind.PUBACK: frozenset({0x1F, 0x26}),
@@ -103,29 +104,30 @@ _FROM_SERVERS_ONLY: Final = frozenset(
 """DISCONNECT reason codes that only a server sends (§3.14.2.1, table 3-10)."""
 
 
-def read_all(data: bytes, at: int, limit: int, topics: dict[bytes, str], packets: list[ClientPacket]) -> int:
+def read_all(data: bytes, at: int, limit: int, known: KnownFields, packets: list[ClientPacket]) -> int:
     """Appends the packets that are whole in `data[at:]` and returns where the first one that is not begins.
 
-    `topics`: those this connection has used, see `remember_topic`. Raises a PacketError at the first packet
-    that is wrong; those before it have been appended.
+    Raises a PacketError at the first packet that is wrong; those before it have been appended.
     """
     size = len(data)
     view = memoryview(data)
-    known = topics if limit >= SHORT_PACKET_BYTES else {}
+    topics = known.topics if limit >= SHORT_PACKET_BYTES else {}
+    properties = known.properties
     append = packets.append
     library_read = mqtt5.read
     while at < size:
         try:
             first = data[at]
-            if first & 0xFD == 0x30:  # PUBLISH, QoS 0 or 1, nothing else set
-                # A remaining length of one or two bytes. With more of them, what is taken for the topic here
-                # is not a known one: those begin with 0x00, the last byte of a longer length does not.
+            if first in PUBLISH_BYTES:
+                # A remaining length of one or two bytes. With more of them, what is taken for the topic here is not a
+                # known one: those begin with 0x00, the last byte of a longer length does not.
                 body = at + 2 if data[at + 1] < 0x80 else at + 3
                 name_end = body + 2 + data[body + 1]  # known topics are shorter than 256 bytes
+                list_at = name_end + 2 if first & 0x06 else name_end  # behind the packet identifier
                 if (
-                    data[body:name_end] in known
-                    and data[name_end + (first & 0x02)] == 0  # no properties
-                    and (data[name_end] or data[name_end + 1] or first == 0x30)  # packet identifier
+                    data[body:name_end] in topics
+                    and (data[list_at] == 0 or data[list_at : list_at + 1 + data[list_at]] in properties)
+                    and (list_at == name_end or data[name_end] or data[name_end + 1])
                 ):
                     publish, length = library_read(view[at:])
                     append(publish)  # type: ignore[arg-type]  # its first byte says PUBLISH
@@ -139,7 +141,9 @@ def read_all(data: bytes, at: int, limit: int, topics: dict[bytes, str], packets
         body, end = header
         packet = read(data, at, body, end)
         if isinstance(packet, PublishPacket):
-            remember_topic(topics, data, body, packet.topic)
+            known.add_topic(data, body, packet.topic)
+            name_end = body + 2 + (data[body] << 8 | data[body + 1])
+            known.add_properties(data, name_end if packet.packet_id is None else name_end + 2)
         append(packet)
         at = end
     return at
@@ -155,7 +159,7 @@ def read(data: bytes, at: int, body: int, end: int) -> ClientPacket:
 
     Raises MalformedPacket or ProtocolError, and nothing else.
     """
-    return _read(data, at, Reader(data, body, end), _CHECK[Kind(data[at] >> 4)])
+    return _read(data, at, Reader(data, body, end), _CHECK[data[at] >> 4])
 
 
 def _read(data: bytes, at: int, reader: Reader, check: Callable[[Reader, int], None]) -> ClientPacket:
@@ -229,7 +233,7 @@ def _check_acknowledgement(reader: Reader, first: int) -> None:
     if reader.at < reader.end:
         reader.byte()  # reason code
     if reader.at < reader.end:
-        _properties(reader, _ALLOWED[Kind(first >> 4)])
+        _properties(reader, _ALLOWED[first >> 4])
 
 
 def _check_subscribe(reader: Reader, _first: int) -> None:
@@ -277,7 +281,7 @@ def _check_auth(reader: Reader, _first: int) -> None:
         raise ProtocolError("AUTH without an authentication method")  # §3.15.2.2.2
 
 
-_CHECK: Final[dict[Kind, Callable[[Reader, int], None]]] = {
+_CHECK: Final[dict[int, Callable[[Reader, int], None]]] = {
     Kind.CONNECT: refuse_second_connect,
     Kind.PUBLISH: _check_publish,
     Kind.PUBACK: _check_acknowledgement,

@@ -39,9 +39,7 @@ class ProtocolError(PacketError):
 
     reason_code = DisconnectReasonCode.PROTOCOL_ERROR
 
-    def __init__(
-        self, reason: str, reason_code: DisconnectReasonCode = DisconnectReasonCode.PROTOCOL_ERROR
-    ) -> None:
+    def __init__(self, reason: str, reason_code: DisconnectReasonCode = DisconnectReasonCode.PROTOCOL_ERROR) -> None:
         super().__init__(reason)
         self.reason_code = reason_code
 

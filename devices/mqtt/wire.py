@@ -75,31 +75,26 @@ class Kind(enum.IntEnum):
     AUTH = 15
 
 
-_FLAGS: Final = {Kind.PUBREL: 2, Kind.SUBSCRIBE: 2, Kind.UNSUBSCRIBE: 2}
-"""The lower half of the first byte where it is fixed and not 0 (MQTT 5.0 §2.1.3)."""
+PUBLISH_BYTES: Final = frozenset((0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x3A, 0x3B, 0x3C, 0x3D))
+"""What a PUBLISH begins with: DUP, QoS and RETAIN in all combinations but QoS 3, and DUP with QoS 0."""
 
-_FROM_SERVERS: Final = frozenset({Kind.CONNACK, Kind.SUBACK, Kind.UNSUBACK, Kind.PINGRESP})
+_FIRST_BYTES: Final = PUBLISH_BYTES | {0x10, 0x40, 0x50, 0x62, 0x70, 0x82, 0xA2, 0xC0, 0xE0, 0xF0}
+"""What packets of a client begin with: kind and flags (MQTT 5.0 §2.1.2, §2.1.3)."""
+
+_FROM_SERVERS: Final = {0x20: "CONNACK", 0x90: "SUBACK", 0xB0: "UNSUBACK", 0xD0: "PINGRESP"}
 
 
-def check_first_byte(first: int) -> Kind:
-    """The kind of packet that a client begins with this byte.
-
-    Raises MalformedPacket for a kind or flags that are reserved, ProtocolError for what only servers send.
-    """
+def check_first_byte(first: int) -> None:
+    """Raises MalformedPacket for a kind or flags that are reserved, ProtocolError for what only servers send."""
+    if first in _FIRST_BYTES:
+        return
+    if first in _FROM_SERVERS:
+        raise ProtocolError(f"{_FROM_SERVERS[first]} comes from servers only")
     if first < 0x10:
         raise MalformedPacket("packet type 0 is reserved")
-    kind = Kind(first >> 4)
-    flags = first & 0x0F
-    if kind is Kind.PUBLISH:
-        if flags & 0x06 == 0x06:
-            raise MalformedPacket("PUBLISH has QoS 3")  # [MQTT-3.3.1-4]
-        if flags & 0x0E == 0x08:
-            raise MalformedPacket("PUBLISH has DUP with QoS 0")  # [MQTT-3.3.1-2]
-    elif flags != _FLAGS.get(kind, 0):
-        raise MalformedPacket(f"{kind.name} has reserved flags set")  # [MQTT-2.1.3-1]
-    elif kind in _FROM_SERVERS:
-        raise ProtocolError(f"{kind.name} comes from servers only")
-    return kind
+    if first >> 4 == Kind.PUBLISH:
+        raise MalformedPacket("PUBLISH has QoS 3, or DUP with QoS 0")  # [MQTT-3.3.1-4, -2]
+    raise MalformedPacket(f"{Kind(first >> 4).name} has reserved flags set")  # [MQTT-2.1.3-1]
 
 
 def read_header(data: bytes, at: int, limit: int) -> tuple[int, int] | None:
@@ -130,17 +125,33 @@ SHORT_PACKET_BYTES: Final = 1 + 2 + 0x3FFF
 the limit is not lower."""
 
 _KNOWN_TOPICS: Final = 1_024
-_KNOWN_TOPIC_BYTES: Final = 128
+_KNOWN_PROPERTIES: Final = 64
+_KNOWN_BYTES: Final = 127
 
 
-def remember_topic(topics: dict[bytes, str], data: bytes, at: int, topic: str) -> None:
-    """Notes a good topic name under its bytes at `at`, length included, so that it need not be checked again.
+class KnownFields:
+    """Fields of PUBLISH that a connection has sent and that were good, by their bytes, length included.
 
-    The memory is small and keeps what came first: a connection that uses more topics pays with time.
+    They need not be checked again. The memory is small and keeps what came first: a connection with more topics
+    than fit pays with time.
     """
-    end = at + 2 + (data[at] << 8 | data[at + 1])
-    if topic and end - at - 2 <= _KNOWN_TOPIC_BYTES and len(topics) < _KNOWN_TOPICS:
-        topics[data[at:end]] = topic
+
+    __slots__ = ("properties", "topics")
+
+    def __init__(self) -> None:
+        self.topics: dict[bytes, str] = {}
+        self.properties: set[bytes] = set()
+
+    def add_topic(self, data: bytes, at: int, topic: str) -> None:
+        """Notes the topic name at `at`, unless it is empty: that is good with an alias only."""
+        end = at + 2 + (data[at] << 8 | data[at + 1])
+        if topic and end - at - 2 <= _KNOWN_BYTES and len(self.topics) < _KNOWN_TOPICS:
+            self.topics[data[at:end]] = topic
+
+    def add_properties(self, data: bytes, at: int) -> None:
+        """Notes the list of properties at `at` if its length has one byte."""
+        if data[at] <= _KNOWN_BYTES and len(self.properties) < _KNOWN_PROPERTIES:
+            self.properties.add(data[at : at + 1 + data[at]])
 
 
 class Reader:

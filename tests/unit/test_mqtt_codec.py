@@ -347,6 +347,21 @@ def test_a_template_renders_what_a_packet_of_its_own_would_be(version: Version, 
 
 
 @pytest.mark.parametrize("version", Version)
+def test_a_byte_order_mark_stays_in_its_text(version: Version) -> None:
+    (packet,) = connected(version).feed(publish(version, "\ufefft", b"", 1))  # [MQTT-1.5.4-3]
+    assert isinstance(packet, mqtt5.PublishPacket)
+    assert packet.topic == "\ufefft"
+
+
+def test_more_properties_than_are_remembered_are_all_read_right() -> None:
+    decoder = connected(Version.V5)
+    for _ in range(2):
+        for number in range(1, 200):
+            sent = mqtt5.PublishPacket("t", b"x", message_expiry_interval=number, content_type="c" * number)
+            assert decoder.feed(sent.write()) == [sent]
+
+
+@pytest.mark.parametrize("version", Version)
 def test_more_topics_than_are_remembered_are_all_read_right(version: Version) -> None:
     decoder = connected(version)
     for _ in range(2):
