@@ -22,6 +22,7 @@ from gateway.page import Page
 router = APIRouter(prefix="/api/v1/keys", tags=["keys"], route_class=GuardedRoute)
 
 Admin = Annotated[Caller, Depends(requires(Permission.KEYS_WRITE))]
+Scope = Annotated[str, Field(pattern=f"^(?:{'|'.join(Permission)})$")]
 RoleLabel = Literal["admin", "operator", "teacher", "issuer", "viewer", "service"]
 
 
@@ -30,7 +31,7 @@ class NewKey(Body):
 
     role: RoleLabel
     name: MaybeEmptyName = ""
-    scopes: Annotated[list[str], Field(max_length=len(Permission))] = Field(default_factory=list)
+    scopes: Annotated[list[Scope], Field(max_length=len(Permission))] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,17 @@ NEEDED: Final = {
 ALL_KINDS: Final = ",".join(Kind)
 _KIND: Final = "(?:" + "|".join(Kind) + ")"
 
+EVENT: Final = {
+    "title": "Event",
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": [*Kind, "reset"]},
+        "id": {"type": "string", "pattern": r"^[0-9]+\.[0-9]+$"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
+
 router = APIRouter(prefix="/api/v1/live", tags=["live"], route_class=GuardedRoute)
 
 Listener = Annotated[Caller, Depends(requires())]
@@ -90,7 +101,7 @@ class LiveResponse(Response):
     "",
     response_class=Response,
     responses={
-        200: {"description": "Events without end", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        200: {"description": "Events without end", "content": {"text/event-stream": {"schema": EVENT}}},
         **documented(400, 401, 403, 503),
     },
 )

@@ -59,8 +59,9 @@ class NewSilenceRule(_NewRule):
 
 
 class ChangedRule(Body):
-    """What to change of a rule; what is left out stays. Its kind stays."""
+    """What to change of a rule; what is left out stays. Its kind cannot change."""
 
+    kind: Literal["threshold", "silence"] = "threshold"
     name: Name = ""
     enabled: bool = True
     severity: SeverityLabel = "warning"
