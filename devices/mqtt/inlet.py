@@ -1,0 +1,147 @@
+"""From a broker's messages to intakes, and from commits to acknowledgements. It knows no state of the connection."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import paho.mqtt.client as mqtt
+import structlog
+
+from devices.frame import Frame, Intake, Sink
+from devices.mqtt.line import Line
+from devices.mqtt.redelivery import Delivery, Window
+from devices.mqtt.subscriptions import Subscriptions
+
+log = structlog.get_logger("bridge")
+
+FRAME_OVERHEAD_BYTES = 200
+"""What a frame costs in memory beside its payload."""
+
+MAX_TOPICS_NOTED = 100_000
+STUCK_AFTER_S = 1.0
+"""An intake that waits this long for its commit says that it is the store that is slow, not the broker."""
+
+
+@dataclass(slots=True)
+class InletCounters:
+    """Totals since the start: messages that came, whatever became of them; acknowledgements that left; messages
+    that the broker marked as sent again; further copies of a message; messages that no configured filter matches."""
+
+    received_total: int = 0
+    acknowledged_total: int = 0
+    redelivered_total: int = 0
+    further_copies_total: int = 0
+    strays_total: int = 0
+
+
+class Inlet:
+    """`own_topic`: its messages go to `on_own` and no further."""
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        receive_max: int,
+        sink: Sink,
+        now_us: Callable[[], int],
+        own_topic: str,
+        on_own: Callable[[bytes], object],
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._window = Window(receive_max)
+        self._sink = sink
+        self._now_us = now_us
+        self._own_topic = own_topic
+        self._on_own = on_own
+        self._line: Line | None = None
+        self._handed_in_s: deque[float] = deque()
+        self._frames: list[Frame] = []
+        self._deliveries: list[Delivery] = []
+        self._size_bytes = 0
+        self.drained = asyncio.Event()
+        """Set while all that was handed in is committed and its acknowledgements are queued."""
+        self.drained.set()
+        self.live_topics: set[str] | None = None
+        """Topics of the messages since this was last set to an empty set."""
+        self.counters = InletCounters()
+
+    def connected(self, line: Line, *, is_session_present: bool) -> None:
+        """Acknowledgements leave on `line` from now on, those of what came on earlier ones nowhere."""
+        self._line = line
+        self._window.connected(is_session_present=is_session_present)
+
+    def disconnected(self) -> None:
+        self._line = None
+
+    def is_stuck(self, now_s: float) -> bool:
+        """Whether what was handed in has been waiting for its commit for long."""
+        return bool(self._handed_in_s) and now_s - self._handed_in_s[0] > STUCK_AFTER_S
+
+    def take(self, message: mqtt.MQTTMessage) -> None:
+        """Takes one message, to be handed in with the others of its burst."""
+        counters = self.counters
+        counters.received_total += 1
+        counters.redelivered_total += message.dup
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = ""  # wanted by no filter; the broker must not let it through [MQTT-1.5.4-1]
+        if topic == self._own_topic:
+            self._on_own(bytes(message.payload))
+            self._ack(message.mid, message.qos)
+        elif not self._subscriptions.is_wanted(topic):
+            self._note_stray(topic)
+            self._ack(message.mid, message.qos)
+        elif self._subscriptions.is_further_copy(topic, getattr(message.properties, "SubscriptionIdentifier", ())):
+            counters.further_copies_total += 1
+            self._ack(message.mid, message.qos)
+        else:
+            self._take(topic, bytes(message.payload), message)
+
+    def _take(self, topic: str, payload: bytes, message: mqtt.MQTTMessage) -> None:
+        if message.qos:
+            delivery, is_new = self._window.take(message.mid, message.qos, topic, payload, is_dup=message.dup)
+            if not is_new:
+                if delivery.is_committed:
+                    self._ack(message.mid, message.qos)
+                return
+            self._deliveries.append(delivery)
+        if self.live_topics is not None and len(self.live_topics) < MAX_TOPICS_NOTED:
+            self.live_topics.add(topic)
+        self._frames.append(Frame(topic, payload, self._now_us(), None, message.retain))
+        self._size_bytes += len(payload) + FRAME_OVERHEAD_BYTES
+
+    def hand_in(self) -> None:
+        """Hands in what a burst brought as one intake, and stops reading while the sink has no room."""
+        if not self._frames:
+            return
+        frames, deliveries, size_bytes = self._frames, self._deliveries, self._size_bytes
+        self._frames, self._deliveries, self._size_bytes = [], [], 0
+        self._handed_in_s.append(time.monotonic())
+        self.drained.clear()
+        self._sink.submit(Intake(frames, lambda: self._committed(deliveries), size_bytes))
+        line = self._line
+        if line is not None and not self._sink.on_room(line.resume):
+            line.pause()
+
+    def _committed(self, deliveries: list[Delivery]) -> None:
+        self._handed_in_s.popleft()
+        for delivery in self._window.committed(deliveries):
+            self._ack(delivery.packet_id, delivery.qos)
+        if not self._handed_in_s:
+            self.drained.set()
+
+    def _ack(self, packet_id: int, qos: int) -> None:
+        if qos and self._line is not None and self._line.ack(packet_id, qos):
+            self.counters.acknowledged_total += 1
+
+    def _note_stray(self, topic: str) -> None:
+        self.counters.strays_total += 1
+        if self.counters.strays_total == 1:
+            log.warning(
+                "bridge_stray_message",
+                topic=topic,
+                reason="no filter of bridge.subscribe matches it",
+                hint="the broker keeps a subscription of an earlier configuration; delete the session there",
+            )
