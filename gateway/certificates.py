@@ -1,6 +1,6 @@
 """The school's certificate authority and the gateway's own certificate: TLS works from the first start.
 
-Both live in DATA/ca: ca.pem and ca.key, server.pem (with the authority after it) and server.key. A damaged
+Both live in one directory: ca.pem and ca.key, server.pem (with the authority after it) and server.key. A damaged
 file is set aside beside them. The authority is named after its key, so that one signed anew with the same key
 keeps the trust of every device that knows it. Building is pure; `provide` reads and writes.
 """

@@ -1,13 +1,14 @@
 """A real gateway in a process of its own, for tests and benchmarks."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,18 +16,27 @@ from typing import Self
 import httpx
 
 PROGRAM = Path(sys.executable).with_name("schoolgate")
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 30.0
 TAIL_BYTES = 8192
+PORTS = (15_000, 32_000)
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns ports of 127.0.0.1 that nobody listens on just now, each a different one."""
+    """Returns ports of 127.0.0.1 that nobody listens on just now, each a different one.
+
+    They lie below the range that the system takes ports of outgoing connections from, so that none of those takes
+    one before the gateway does.
+    """
+    found: list[int] = []
     with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        while len(found) < count:
+            port = random.randrange(*PORTS)
+            one = held.enter_context(socket.socket())
+            with suppress(OSError):
+                one.bind(("127.0.0.1", port))
+                found.append(port)
+    return found
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
