@@ -17,7 +17,7 @@ _SECOND_US: Final = 1_000_000
 _LAST_US: Final = 253_402_300_799_999_999
 """The last microsecond of year 9999."""
 
-_YEAR: Final = "(?:19[7-9][0-9]|20[0-9]{2})"
+_YEAR: Final = "(?:197[1-9]|19[89][0-9]|20[0-9]{2})"
 _LEAP_YEAR: Final = "(?:19(?:7[26]|8[048]|9[26])|20(?:[02468][048]|[13579][26]))"
 _DAY: Final = (
     "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
@@ -29,7 +29,7 @@ PATTERN: Final = (
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
     "(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])$"
 )
-"""What `parse` takes: the years 1970 to 2099, RFC 3339 §5.6, upper case, without leap seconds."""
+"""What `parse` takes: the years 1971 to 2099, RFC 3339 §5.6, upper case, without leap seconds."""
 
 
 @lru_cache(maxsize=8192)
