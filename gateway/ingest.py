@@ -8,6 +8,7 @@ import hashlib
 import struct
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 
 import msgspec
 from sqlalchemy import Connection, func, select, update
@@ -26,7 +27,7 @@ from gateway.committed import Committed, DeviceChange, Series, TapRow
 from gateway.discovery import Discovery
 from gateway.seen import SeenRanges
 from gateway.source import MAX_BOOTS_IN_MEMORY, MAX_SERIES, Source
-from gateway.statements import Statements
+from gateway.statements import ROWS_A_STATEMENT, Statements
 from gateway.tables import card, command, fact
 
 STATUS_EVERY_US = 10 * SECOND_US
@@ -496,10 +497,8 @@ class Ingest:
 
     def _write(self, transaction: Transaction) -> None:
         connection, statements, committed = transaction.connection, self._statements, transaction.committed
-        if committed.readings:
-            connection.exec_driver_sql(statements.reading, committed.readings)
-        if committed.retained_readings:
-            connection.exec_driver_sql(statements.reading, committed.retained_readings)
+        for rows in (committed.readings, committed.retained_readings):
+            self._insert_readings(connection, rows)
         if transaction.dead:
             connection.exec_driver_sql(statements.dead_letter, transaction.dead)
             committed.dead_letters = len(transaction.dead)
@@ -508,6 +507,15 @@ class Ingest:
             connection.exec_driver_sql(statements.kept_frame, transaction.kept)
             self._kept_frame_cap.grown(connection, transaction.kept_bytes)
         self._write_sources(transaction)
+
+    def _insert_readings(self, connection: Connection, rows: list[tuple[int, int, int, float, int]]) -> None:
+        """Many rows a statement: the driver gives the event loop's thread a turn once a statement, not once a row."""
+        whole = len(rows) - len(rows) % ROWS_A_STATEMENT
+        for start in range(0, whole, ROWS_A_STATEMENT):
+            parameters = tuple(chain.from_iterable(rows[start : start + ROWS_A_STATEMENT]))
+            connection.exec_driver_sql(self._statements.many_readings, parameters)
+        if whole < len(rows):
+            connection.exec_driver_sql(self._statements.reading, rows[whole:])
 
     def _write_sources(self, transaction: Transaction) -> None:
         statuses: list[tuple[object, ...]] = []

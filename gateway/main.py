@@ -5,6 +5,7 @@ writer commits what came and the acknowledgements leave, the stages drain, the s
 """
 
 import asyncio
+import gc
 import signal
 import ssl
 import time
@@ -74,12 +75,18 @@ WILL_GRACE_US = 15_000_000
 
 DRAIN_WITHIN_S = 15.0
 
+GC_THRESHOLDS = (50_000, 20, 50)
+"""A group's rows are thousands of tuples without cycles; by default each 700 of them are searched for some."""
+
 
 def run(configuration: Configuration) -> None:
     """Runs the gateway until SIGTERM or SIGINT; starts again by itself if the database is found damaged.
 
     Raises ConfigError, Corrupt, and OSError if a door cannot be opened.
     """
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays for good
+    gc.set_threshold(*GC_THRESHOLDS)
     while uvloop.run(Gateway(configuration).run()):
         log.warning("starting_again", reason="the database is damaged and is set aside")
 

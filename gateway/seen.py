@@ -3,7 +3,7 @@
 import struct
 from bisect import bisect_right
 
-MAX_RANGES = 4096
+MAX_RANGES = 1024
 """More gaps than this and the oldest range is forgotten: such a device's very late repeats would be stored again,
 which is better than dropping what it never delivered."""
 

@@ -20,6 +20,10 @@ from devices.tables import (
 from gateway.tables import fact, outbox
 
 
+ROWS_A_STATEMENT = 100
+"""Of `many_readings`."""
+
+
 def driver_text(statement: ClauseElement, dialect: Dialect) -> str:
     """Returns the statement's text with the driver's placeholders, in the order of the table's columns."""
     return str(statement.compile(dialect=dialect))
@@ -30,6 +34,7 @@ class Statements:
     """Parameters of each are tuples in the order of the table's columns."""
 
     reading: str
+    many_readings: str
     series: str
     dead_letter: str
     kept_frame: str
@@ -55,8 +60,11 @@ def compile_for(dialect: Dialect, journal: Mapping[str, ClauseElement]) -> State
         names = [c.name for c in table.columns if c.name not in ("id", "seq")]  # type: ignore[attr-defined]
         return driver_text(insert(table).values({name: bindparam(name) for name in names}), dialect)  # type: ignore[arg-type]
 
+    one = driver_text(insert(reading), dialect)
+    row = one[one.rindex("(") :]
     return Statements(
-        reading=driver_text(insert(reading), dialect),
+        reading=one,
+        many_readings=one + f", {row}" * (ROWS_A_STATEMENT - 1),
         series=driver_text(insert(series), dialect),
         dead_letter=without_id(dead_letter),
         kept_frame=without_id(kept_frame),

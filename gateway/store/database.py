@@ -18,7 +18,8 @@ from gateway.errors import Corrupt
 
 FILE_NAME = "schoolgate.db"
 BUSY_TIMEOUT_S = 30.0
-CHECKPOINT_PAGES = 4000
+CHECKPOINT_PAGES = 16_000
+"""64 MiB of log: a page that is written again and again is copied to the database once."""
 READERS = 4
 READER_CACHE_KIB = 4096
 
