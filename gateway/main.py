@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
@@ -26,6 +25,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from api.app import build
 from api.parts import Parts
 from devices.mqtt import journal
+from devices.mqtt.bridge import Bridge, BridgeSettings
 from devices.mqtt.broker import Broker, Limits
 from devices.mqtt.door import Door, DoorLimits
 from devices.registry import Registry
@@ -61,9 +61,6 @@ from gateway.store import database
 from gateway.store.store import Store
 from gateway.store.writer import Writer
 from gateway.tables import fact
-
-if TYPE_CHECKING:
-    from devices.mqtt.bridge import Bridge, BridgeSettings
 
 log = structlog.get_logger("gateway")
 
@@ -282,15 +279,11 @@ class Gateway:
             if configuration.mqtts.enabled and (context := self._tls_context(is_mqtt=True)) is not None:
                 await door.listen(configuration.mqtts.host, configuration.mqtts.port, context)
             if configuration.bridge.enabled:
-                from devices.mqtt.bridge import Bridge  # paho is loaded only where a bridge is wanted
-
                 bridge = self._bridge = Bridge(self._bridge_settings(), core.writer, wall_us)
                 await stack.enter_async_context(self._run_task("bridge", bridge.run()))
             yield
 
-    def _bridge_settings(self) -> "BridgeSettings":
-        from devices.mqtt.bridge import BridgeSettings
-
+    def _bridge_settings(self) -> BridgeSettings:
         section = self._configuration.bridge
         return BridgeSettings(
             host=section.host,
