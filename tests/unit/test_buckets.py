@@ -44,10 +44,10 @@ def make_rows() -> list[Row]:
 ROWS = make_rows()
 
 
-@pytest.fixture(params=["single readings", "roll-ups"])
-def connection(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connection]:
+@pytest.fixture(scope="module", params=["single readings", "roll-ups"])
+def database(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Connection]:
     """The same readings, as they are or rolled up as far as hours are over."""
-    with opened(tmp_path) as connection:
+    with opened(tmp_path_factory.mktemp("buckets")) as connection:
         for series_id in (1, 2, 3):
             values = {
                 "id": series_id,
@@ -63,6 +63,14 @@ def connection(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Conne
             while roll_up_some(connection, START_US + DAY_US + DAY_US // 2, 1.0):
                 pass
         yield connection
+
+
+@pytest.fixture
+def connection(database: Connection) -> Iterator[Connection]:
+    """The database, as it was again after the test."""
+    with database.begin_nested() as changes:
+        yield database
+        changes.rollback()
 
 
 def model(wanted: ReadingFilter, into: Bucketing) -> list[Shown]:
