@@ -3,11 +3,12 @@
 Exit codes: 0 good, 1 a failure it explains, 2 wrong usage.
 """
 
+import asyncio
 import contextlib
 import os
 import sys
+import threading
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ import typer
 from firmware_sim import enrolment, load_commands, rules
 from firmware_sim.api_client import ApiClient
 from firmware_sim.day import DayOrder, SchoolDay
-from firmware_sim.enrolment import Registration
+from firmware_sim.enrolment import Progress, Registration
 from firmware_sim.errors import SimError, UsageError
 from firmware_sim.faults import FaultOrders
 from firmware_sim.fleet import FleetState
@@ -95,23 +96,46 @@ def day(
     school = School(seed)
     school.sensors = school.sensors[:sensors]
     registrations = enrolment.of_school(school.devices)
+    faults = FaultOrders(drop_line, repeat, wrong_clock, garbage, flood)
+
+    def order(devices: list[Credential]) -> DayOrder:
+        return DayOrder(host, port, devices, clock, faults, duration, incidents)
+
     if anonymous:
-        devices = [Credential(device.id) for device in registrations]
+        state = run_until_stopped(_play(school, order([Credential(device.id) for device in registrations]), report))
     else:
         with api_client(api, key, key_file, ca_file) as client:
             wait_until_ready(client, wait, report)
-            devices = _enrol_school(client, school, registrations, credentials, speed, report)
-    faults = FaultOrders(drop_line, repeat, wrong_clock, garbage, flood)
-    order = DayOrder(host, port, devices, clock, faults, duration, incidents)
-
-    async def play() -> FleetState:
-        return await SchoolDay(school, order, report).play()
-
-    state = run_until_stopped(play())
+            devices = _enrol_devices(client, registrations, credentials, speed, report)
+            state = run_until_stopped(_play(school, order(devices), report, client))
     if state is not None and state.acknowledged == 0:
         raise SimError(f"nothing was acknowledged by {host}:{port}")
     if state is not None and state.refused_devices:
         raise SimError(f"{state.refused_devices} devices were refused; delete the file of credentials and try again")
+
+
+async def _play(school: School, order: DayOrder, report: Report, api: ApiClient | None = None) -> FleetState:
+    """Plays the day; where there is an API, the pupils are enrolled meanwhile, so that the day begins at once."""
+    is_over = threading.Event()
+
+    def progress(what: str, done: int, total: int) -> None:
+        if is_over.is_set():
+            raise SimError("the day was over before all people were enrolled")
+        report.progress(what, done, total)
+
+    def enrol_people(api: ApiClient) -> None:
+        try:
+            _enrol_people(api, school, report, progress)
+        except SimError as error:
+            report.event("trouble", f"Enrolling people: {error}")
+
+    people = None if api is None else asyncio.ensure_future(asyncio.to_thread(enrol_people, api))
+    try:
+        return await SchoolDay(school, order, report).play()
+    finally:
+        is_over.set()
+        if people is not None:
+            await people
 
 
 @app.command()
@@ -131,39 +155,42 @@ def enrol(
     school = School(seed)
     with api_client(api, key, key_file, ca_file) as client:
         wait_until_ready(client, wait, report)
-        _enrol_school(client, school, enrolment.of_school(school.devices), credentials, speed, report)
+        _enrol_devices(client, enrolment.of_school(school.devices), credentials, speed, report)
+        _enrol_people(client, school, report, report.progress)
 
 
-def _enrol_school(
-    api: ApiClient,
-    school: School,
-    registrations: list[Registration],
-    secrets_file: Path | None,
-    speed: float,
-    report: Report,
+def _enrol_devices(
+    api: ApiClient, registrations: list[Registration], secrets_file: Path | None, speed: float, report: Report
 ) -> list[Credential]:
-    """The whole school, and the secrets into their file."""
+    """Devices, their secrets into the file, and rules."""
     began = time.monotonic()
     known = enrolment.saved_secrets(secrets_file)
     devices, new_devices = enrolment.enrol_devices(api, registrations, known, report.progress)
     if secrets_file is not None:
         secrets = {device.device_id: device.secret for device in devices if device.secret is not None}
         enrolment.save_secrets(secrets_file, known | secrets)
-    people, cards = enrolment.enrol_people(api, school.pupils, report.progress)
-    added = enrolment.Enrolled(
-        devices=new_devices,
-        people=people,
-        cards=cards,
-        rules=enrolment.enrol_rules(api, rules.for_speed(speed), report.progress),
-    )
+    new_rules = enrolment.enrol_rules(api, rules.for_speed(speed), report.progress)
     report.event(
         "enrolled",
-        f"The school is enrolled: {len(devices)} devices ({added.devices} new), {len(school.pupils):,} people "
-        f"({added.people} new, {added.cards} new cards), {added.rules} new rules, in "
-        f"{time.monotonic() - began:.1f} s",
-        **asdict(added),
+        f"{len(devices)} devices are enrolled ({new_devices} new), {new_rules} new rules, "
+        f"in {time.monotonic() - began:.1f} s",
+        devices=new_devices,
+        rules=new_rules,
     )
     return devices
+
+
+def _enrol_people(api: ApiClient, school: School, report: Report, on_progress: Progress) -> None:
+    """The pupils and their cards."""
+    began = time.monotonic()
+    people, cards = enrolment.enrol_people(api, school.pupils, on_progress)
+    report.event(
+        "enrolled",
+        f"{len(school.pupils):,} people are enrolled ({people} new, {cards} new cards), "
+        f"in {time.monotonic() - began:.1f} s",
+        people=people,
+        cards=cards,
+    )
 
 
 for command in (load_commands.load, load_commands.flood, load_commands.fleet, load_commands.latency):

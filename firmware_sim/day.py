@@ -120,6 +120,7 @@ class SchoolDay:
             if time.day != self._now.day:
                 self._begin_day(time)
                 taps = self._first_taps()
+            self._mishaps.happen(now - previous)
             self._ring(time)
             self._measure(time)
             while taps and taps[-1].second <= time.second:
@@ -127,7 +128,6 @@ class SchoolDay:
                 reader = self.fleet.clients[tap.reader_id]
                 self._mishaps.after(reader, *reader.tap(tap))
                 self._taps += 1
-            self._mishaps.happen(now - previous)
             self._now, previous = time, now
             if now >= announced_at:
                 announced_at = now + _ANNOUNCED_EVERY_S

@@ -37,16 +37,6 @@ class Registration:
     publish: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Enrolled:
-    """How many were added; the rest was there."""
-
-    devices: int
-    people: int
-    cards: int
-    rules: int
-
-
 def of_school(devices: Iterable[Device]) -> list[Registration]:
     """The school's devices, and the bridge that announces others."""
     own = [Registration(device.id, device.kind.value, device.name, device.room) for device in devices]

@@ -26,7 +26,7 @@ class Mishaps:
         self._clients = clients
         self._rng = rng
         self._say = say
-        self._owed = {"drop": 0.0, "garbage": 0.0, "flood": 0.0}
+        self._owed = {name: rng.random() for name in ("drop", "garbage", "flood")}
         self._to_repeat: list[tuple[DeviceClient, str, bytes, int]] = []
         self._flooding = rng.choice(clients) if orders.flood_per_s else None
         self._started_ms = now_ms()
@@ -46,7 +46,7 @@ class Mishaps:
         self._say(f"fault wrong clock: {client.id} is {kind.value}")
 
     def happen(self, elapsed_s: float) -> None:
-        """What falls due in `elapsed_s` real seconds."""
+        """What falls due in `elapsed_s` real seconds; first the repeats of what was sent before."""
         orders = self._orders
         repeats, self._to_repeat = self._to_repeat, []
         for repeat in repeats:

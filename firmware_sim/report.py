@@ -6,7 +6,7 @@ import time
 from typing import TextIO
 
 _LINES_PER_S = 8
-_PROGRESS_EVERY_S = 1.0
+_PROGRESS_EVERY_S = 3.0
 
 
 class Report:

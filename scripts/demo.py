@@ -17,13 +17,15 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from gateway.port_holder import holder_of
+
 HOST = "127.0.0.1"
 READY_WITHIN_S = 120.0
 SCHOOL_STOPS_WITHIN_S = 15.0
 GATEWAY_STOPS_WITHIN_S = 30.0
 BIN = Path(sys.executable).parent
 
-SCHOOL = ("--speed", "60", "--loop", "--drop-line", "1", "--repeat", "0.002", "--wrong-clock", "2", "--garbage", "1")
+SCHOOL = ("--speed", "60", "--loop", "--drop-line", "1", "--repeat", "0.0005", "--wrong-clock", "2", "--garbage", "1")
 """A minute a second, day after day, with a little of what goes wrong in real schools."""
 
 
@@ -58,16 +60,11 @@ def check_free(port: int, variable: str, default: int) -> None:
 
 
 def who_listens(port: int) -> str:
-    """What answers on a port, as far as an HTTP request can tell."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=1)
-    try:
-        connection.request("GET", "/healthz")
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException):
+    """What holds a port, as far as this user may see."""
+    holder = holder_of(port)
+    if holder is None:
         return "another program"
-    finally:
-        connection.close()
-    return "a gateway that is already running" if status == 200 else "another web server"
+    return f"process {holder.pid}: {holder.command}"
 
 
 def readiness(port: int) -> tuple[bool, str]:
