@@ -112,6 +112,8 @@ def verify_store(config: ConfigOption = None, data: DataOption = None, as_json: 
     from gateway.verification import CheckResult, verify
 
     path = configuration.node.data / FILE_NAME
+    if not path.exists():
+        raise _no_database(path)
     results: list[CheckResult] = []
     raw_from_us = _now_us() - (configuration.store.raw_days - 1) * DAY_US
     for result in verify(path, raw_from_us, on_progress=_progress(sys.stderr.isatty())):
@@ -323,7 +325,7 @@ def _configured(config: Path | None, data: Path | None) -> Effective:
 def _connected(configuration: Configuration, *, is_writing: bool) -> "Iterator[Connection]":
     """One transaction beside a running gateway; to write, on a new database if there is none yet.
 
-    Raises NotFound, Conflict, Corrupt or Unavailable for a database that cannot be used.
+    Raises Conflict, Corrupt or Unavailable for a database that cannot be used.
     """
     from sqlalchemy.exc import DatabaseError
 
@@ -334,7 +336,7 @@ def _connected(configuration: Configuration, *, is_writing: bool) -> "Iterator[C
     try:
         if not path.exists():
             if not is_writing:
-                raise NotFound(f"{path} is not there, so that it")
+                raise _no_database(path)
             prepare(path)
         engine = open_engine(path, read_only=not is_writing)
         try:
@@ -348,6 +350,10 @@ def _connected(configuration: Configuration, *, is_writing: bool) -> "Iterator[C
         if is_damage(error):
             raise Corrupt(path, f"{error.orig}; restart the gateway: it sets the file aside and goes on") from error
         raise Unavailable(f"{path} cannot be used: {error.orig}", retry_after_s=30.0) from error
+
+
+def _no_database(path: Path) -> Unavailable:
+    return Unavailable(f"{path} is not there: is --data right, was the gateway ever started?", retry_after_s=0.0)
 
 
 def _every(page: "Callable[[str | None], Page[T, str]]") -> list[T]:

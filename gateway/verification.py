@@ -42,12 +42,9 @@ Check = Callable[[Connection], tuple[int, list[str]]]
 def verify(path: Path, raw_from_us: int, on_progress: Callable[[str], None]) -> Iterator[CheckResult]:
     """Yields the result of each check as it is done. `on_progress` is told what begins.
 
-    `raw_from_us`: no reading from then on was pruned. A file that is not there or too damaged to be read is a
-    result too.
+    `raw_from_us`: no reading from then on was pruned. A file too damaged to be read is a result too;
+    one that is not there is the caller's to notice.
     """
-    if not path.exists():
-        yield CheckResult("file", 0, (f"{path} is not there: is --data right?",))
-        return
     engine = open_engine(path, read_only=True)
     try:
         checks: dict[str, Check] = {**CHECKS, "roll-ups, a sample": partial(check_roll_ups, raw_from_us=raw_from_us)}
