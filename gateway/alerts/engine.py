@@ -212,7 +212,8 @@ class Engine:
         watch = self._open.get(alert_id)
         if watch is None:
             raise NotFound(f"open alert {alert_id}")
-        return self._after(watch, watch.acknowledge(who, self._listening))
+        changes = self._after(watch, watch.settle(self._listening))
+        return changes + self._after(watch, watch.acknowledge(who, self._listening))
 
     # What is so.
 

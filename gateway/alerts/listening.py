@@ -21,6 +21,9 @@ from devices.clock import LIVE_TOLERANCE_US, SECOND_US
 LONGEST_STEP_US = 60 * SECOND_US
 """The engine is to be called more often than this; a longer step of the clock is not believed."""
 
+PACE = 10
+"""Events come in as far apart as they say they are if the difference is less than a tenth."""
+
 NEVER_US = -(10**18)
 
 
@@ -99,7 +102,7 @@ class Timeline:
             if (
                 listened_us - self.moment_us <= LIVE_TOLERANCE_US
                 or abs(listening.now_us - at_us) <= LIVE_TOLERANCE_US
-                or 0 < step_us <= 2 * pace_us <= 4 * step_us
+                or abs(step_us - pace_us) * PACE < step_us
             ):
                 self.moment_us = listened_us
         self.at_us = at_us

@@ -210,6 +210,7 @@ class ThresholdWatch(Watch):
         is_recent = listening.listened_us - self.timeline.moment_us < self._horizon_us
         if is_recent and (self.alert is not None or self._since_us is not None):
             changes += self._conclude(at_us, listening)
+            changes += self.settle(listening)
         return changes
 
     def adapt(self, rule: Rule, listening: Listening) -> list[Change]:
