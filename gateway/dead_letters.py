@@ -74,6 +74,6 @@ def _from_row(row: Row[Any]) -> DeadLetter:
         topic=row.topic,
         reason=row.reason,
         received_at=rfc3339.text(row.received_us),
-        payload=shown(bytes(row.head)),
+        payload=shown(row.head or b""),  # SQLite: the start of nothing is null
         size=row.size,
     )
