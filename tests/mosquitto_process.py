@@ -1,5 +1,6 @@
 """A real Mosquitto in a process of its own, for tests and benchmarks."""
 
+import getpass
 import socket
 import subprocess
 import time
@@ -39,6 +40,7 @@ class MosquittoProcess:
         self._config = directory / "mosquitto.conf"
         self._process: subprocess.Popen[bytes] | None = None
         lines = {
+            "user": getpass.getuser(),
             "per_listener_settings": "false",
             "listener": f"{self.port} 127.0.0.1",
             "allow_anonymous": "false" if users else "true",

@@ -228,7 +228,7 @@ class Bridge:
         finally:
             self._line = None
             self._inlet.disconnected()
-            line.close()
+            await line.close()
             if self._harvest_task is not None:
                 self._harvest_task.cancel()
                 await asyncio.wait({self._harvest_task})
@@ -271,8 +271,8 @@ class Bridge:
 
     def _tick(self, line: Line, now_s: float) -> None:
         canary = self._canary
-        if line.paused_s(now_s) > 0 or self._inlet.is_stuck(now_s):
-            canary.note_busy(now_s)
+        if line.paused_s(now_s) > 0 or self._inlet.waits_s(now_s) > self._settings.canary_wait_s / 2:
+            canary.note_busy(now_s)  # it is the store that is slow, and the broker may wait for us
         elif canary.is_overdue(now_s):
             self._canaries_lost_total += 1
             raise Deaf("connected, but nothing comes in, not even our own message")

@@ -78,7 +78,7 @@ class Harvest:
         try:
             greeting = await line.open()
             if greeting.is_session_present:
-                line.keep_session(self._session.expiry_s)
+                await line.close(self._session.expiry_s)
                 raise NotOurs("the broker puts all our connections under one client id")
             self._has_identifiers = greeting.has_identifiers
             plain = [one for one in self._subscriptions.all if not one.is_shared]
@@ -86,7 +86,7 @@ class Harvest:
             for start in range(0, len(plain), size or 1):
                 await self._take(plain[start : start + size])
         finally:
-            line.close()
+            await line.close()
 
     async def _take(self, subscriptions: list[Subscription]) -> None:
         line = self._line

@@ -20,14 +20,12 @@ FRAME_OVERHEAD_BYTES = 200
 """What a frame costs in memory beside its payload."""
 
 MAX_TOPICS_NOTED = 100_000
-STUCK_AFTER_S = 1.0
-"""An intake that waits this long for its commit says that it is the store that is slow, not the broker."""
 
 
 @dataclass(slots=True)
 class InletCounters:
-    """Totals since the start: messages that came, whatever became of them; acknowledgements that left; messages
-    that the broker marked as sent again; further copies of a message; messages that no configured filter matches."""
+    """Totals since the start, canaries apart: messages that came, whatever became of them; acknowledgements that left;
+    messages that the broker marked as sent again; further copies of a message; messages that no filter matches."""
 
     received_total: int = 0
     acknowledged_total: int = 0
@@ -74,23 +72,25 @@ class Inlet:
     def disconnected(self) -> None:
         self._line = None
 
-    def is_stuck(self, now_s: float) -> bool:
-        """Whether what was handed in has been waiting for its commit for long."""
-        return bool(self._handed_in_s) and now_s - self._handed_in_s[0] > STUCK_AFTER_S
+    def waits_s(self, now_s: float) -> float:
+        """Returns for how long the oldest of what was handed in has been waiting for its commit."""
+        return now_s - self._handed_in_s[0] if self._handed_in_s else 0.0
 
     def take(self, message: mqtt.MQTTMessage) -> None:
         """Takes one message, to be handed in with the others of its burst."""
-        counters = self.counters
-        counters.received_total += 1
-        counters.redelivered_total += message.dup
         try:
             topic = message.topic
         except UnicodeDecodeError:
             topic = ""  # wanted by no filter; the broker must not let it through [MQTT-1.5.4-1]
         if topic == self._own_topic:
             self._on_own(bytes(message.payload))
-            self._ack(message.mid, message.qos)
-        elif not self._subscriptions.is_wanted(topic):
+            if message.qos and self._line is not None:
+                self._line.ack(message.mid, message.qos)
+            return
+        counters = self.counters
+        counters.received_total += 1
+        counters.redelivered_total += message.dup
+        if not self._subscriptions.is_wanted(topic):
             self._note_stray(topic)
             self._ack(message.mid, message.qos)
         elif self._subscriptions.is_further_copy(topic, getattr(message.properties, "SubscriptionIdentifier", ())):

@@ -11,6 +11,8 @@ look-up, TCP and TLS handshake) runs in a thread.
 
 import asyncio
 import contextlib
+import os
+import socket
 import ssl
 import threading
 import time
@@ -30,6 +32,7 @@ from devices.errors import DeviceError
 KEEP_ALIVE_S = 60
 DIAL_WITHIN_S = 10.0
 OPEN_WITHIN_S = 20.0
+LINGER_S = 1.0
 BURST_S = 0.002
 """How long one turn reads before the loop's other work has its turn."""
 
@@ -83,8 +86,9 @@ class Greeting:
 class Hearing:
     """Who is told what comes in, all on the event loop's thread.
 
-    `on_open` comes before the first message, which may arrive in the same turn. `on_burst` follows the messages of one turn. `on_subscribed` and `on_published`: packet id, and why the broker
-    refused it or None; a subscription that was granted less than QoS 1 is told as `is_lesser`.
+    `on_open` comes before the first message, which may arrive in the same turn; `on_burst` follows the messages of
+    one turn. `on_subscribed` and `on_published`: packet id, and why the broker refused it or None; a subscription that
+    was granted less than QoS 1 is told as `is_lesser`.
     """
 
     on_open: Callable[["Line", Greeting], None]
@@ -117,6 +121,7 @@ class Line:
             manual_ack=True,
         )
         client.connect_timeout = DIAL_WITHIN_S
+        client.max_inflight_messages = 1  # what every broker takes; paho does not heed its Receive Maximum
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -145,22 +150,32 @@ class Line:
             raise self.lost.result()
         return self._greeting.result()
 
-    def close(self) -> None:
-        """Sends what is queued and DISCONNECT as far as the socket takes it, and closes. The session stays."""
-        if self._fd is not None:
-            self._lose(LineLost("closed by the gateway"))
-            with contextlib.suppress(OSError, ValueError):
-                self._client.disconnect()
+    async def close(self, session_expiry_s: int | None = None) -> None:
+        """Sends what is queued and DISCONNECT, as far as the socket takes it, and closes. The session stays, with
+        another expiry if one is given; it was not opened with 0 then (MQTT 5.0 §3.14.2.2.2)."""
+        fd = self._fd
+        self._lose(LineLost("closed by the gateway"))
+        if fd is not None:
+            with socket.socket(fileno=os.dup(fd)) as rest:
+                self._detach()
+                properties = None
+                if session_expiry_s is not None:
+                    properties = _properties(PacketTypes.DISCONNECT)
+                    properties.SessionExpiryInterval = session_expiry_s
+                self._client.disconnect(properties=properties)
                 self._client.loop_write()
+                await self._linger(rest)
         self._abort()
 
-    def keep_session(self, expiry_s: int) -> None:
-        """Closes with another expiry of the session than it was opened with, which was not 0 (§3.14.2.2.2)."""
-        properties = _properties(PacketTypes.DISCONNECT)
-        properties.SessionExpiryInterval = expiry_s
-        if self._fd is not None:
-            self._client.disconnect(ReasonCode(PacketTypes.DISCONNECT), properties)
-        self.close()
+    async def _linger(self, sock: socket.socket) -> None:
+        """Reads until the broker has closed. Closing with unread bytes makes TCP throw away, at the other end too,
+        what is on its way there: the last acknowledgements."""
+        sock.setblocking(False)
+        with contextlib.suppress(OSError, TimeoutError):
+            sock.shutdown(socket.SHUT_WR)
+            async with asyncio.timeout(LINGER_S):
+                while await self._loop.sock_recv(sock, 1 << 16):
+                    pass
 
     def subscribe(self, topic_filter: str, options: SubscribeOptions, identifier: int | None) -> int | None:
         """Asks for a subscription; returns the packet id that `on_subscribed` will name, None if the line is lost."""
@@ -264,18 +279,13 @@ class Line:
         client = self._client
         self._burst_bytes = 0
         until_s = time.monotonic() + BURST_S
-        try:
-            while True:
-                seen = self._messages
-                rc = client.loop_read()
-                if rc != MQTTErrorCode.MQTT_ERR_SUCCESS or self._messages == seen or self._fd is None:
-                    break
-                if self._burst_bytes > BURST_BYTES or time.monotonic() > until_s:
-                    break
-        except Exception as error:  # noqa: BLE001 whatever paho's decoder does with a peer that lies ends this line only
-            self._lose(LineLost(f"the broker sent what cannot be read: {type(error).__name__}"))
-            self._abort()
-            return
+        while True:
+            seen = self._messages
+            rc = client.loop_read()
+            if rc != MQTTErrorCode.MQTT_ERR_SUCCESS or self._messages == seen or self._fd is None:
+                break
+            if self._burst_bytes > BURST_BYTES or time.monotonic() > until_s:
+                break
         self._hearing.on_burst()
         self._note(rc)
         if self._fd is not None and self._paused_s is None:
@@ -331,7 +341,7 @@ class Line:
 
     def _on_connect(
         self,
-        client: mqtt.Client,
+        _client: mqtt.Client,
         _userdata: object,
         flags: mqtt.ConnectFlags,
         reason_code: ReasonCode,
@@ -340,7 +350,6 @@ class Line:
         if reason_code.value >= REFUSED:
             self._lose(LineLost(f"the broker refuses us: {reason_code}", reason_code.value))
             return
-        client.max_inflight_messages = min(client.max_inflight_messages, getattr(properties, "ReceiveMaximum", 65_535))
         has_identifiers = bool(getattr(properties, "SubscriptionIdentifierAvailable", 1))
         if not self._greeting.done():
             greeting = Greeting(flags.session_present, has_identifiers)

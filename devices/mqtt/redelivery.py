@@ -6,8 +6,9 @@ connection may be on its way to the disk, or committed while there was no connec
 
 - An acknowledgement leaves only on the connection that the delivery came on last.
 - A message that comes again is not handed in again: its acknowledgement follows the commit of the first copy.
-- An acknowledgement may have been lost with the connection. The broker has at most `receive_max` messages that it
-  counts as unacknowledged, so the last that many are remembered.
+- An acknowledgement may have been lost with the connection, so the latest are remembered. The broker may send
+  `receive_max` messages ahead of them; Mosquitto 2.0 does not count what it sends again, so after a few broken
+  connections it is several times that.
 
 A message comes again if it has DUP, an identifier that is known, and the same topic and payload. Without DUP it is
 taken as new, whatever it looks like: two pupils may tap alike, and a row too many can be found later by its event
@@ -16,6 +17,11 @@ key, one too few cannot. All this is memory: after a restart of the program only
 
 from collections import OrderedDict
 from collections.abc import Iterable
+
+
+REMEMBERED_WINDOWS = 16
+MAX_REMEMBERED = 32_768
+"""Half of all packet identifiers: a broker that counts them up gives none of these to another message meanwhile."""
 
 
 class Delivery:
@@ -35,7 +41,7 @@ class Window:
     """The deliveries of one session. `receive_max` as announced to the broker (MQTT 5.0 §3.1.2.11.3)."""
 
     def __init__(self, receive_max: int) -> None:
-        self._receive_max = receive_max
+        self._remembered = min(REMEMBERED_WINDOWS * receive_max, MAX_REMEMBERED)
         self._connection_no = 0
         self._waiting: dict[int, Delivery] = {}
         self._earlier: dict[int, Delivery] = {}
@@ -79,6 +85,6 @@ class Window:
                     del self._waiting[packet_id]
                 self._acknowledged[packet_id] = delivery
                 self._acknowledged.move_to_end(packet_id)
-        while len(self._acknowledged) > self._receive_max:
+        while len(self._acknowledged) > self._remembered:
             self._acknowledged.popitem(last=False)
         return leaving
