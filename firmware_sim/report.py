@@ -23,6 +23,7 @@ class Report:
         self._is_terminal = self._err.isatty()
         self._is_line_open = False
         self._next_progress = 0.0
+        self._next_note = 0.0
         self._second = 0
         self._in_second = 0
         self._unsaid = 0
@@ -53,10 +54,15 @@ class Report:
         if done < total and now < self._next_progress:
             return
         self._next_progress = now + (0.1 if self._is_terminal else _PROGRESS_EVERY_S)
-        self.note(f"{what}: {done:,} of {total:,}", is_final=done >= total)
+        self.note(f"{what}: {done:,} of {total:,}", is_final=done >= total or not self._is_terminal)
 
     def note(self, text: str, *, is_final: bool = True) -> None:
-        """A line of progress that the next one may overwrite."""
+        """A line of progress that the next one may overwrite; where it cannot, only some of those are told."""
+        now = time.monotonic()
+        if not is_final and not self._is_terminal:
+            if now < self._next_note:
+                return
+            self._next_note = now + _PROGRESS_EVERY_S
         if self._is_terminal:
             self._err.write(f"\r\x1b[K{text}" + ("\n" if is_final else ""))
             self._is_line_open = not is_final

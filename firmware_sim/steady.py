@@ -44,7 +44,8 @@ class SteadySpec:
 class SteadyResult:
     """`ack_ms_*`: from sending to the acknowledgement. `late_ms_p99`: how late the sender itself was.
 
-    `held_back`: messages not sent because their connection had 256 unacknowledged. `cpu_share`: of one core.
+    `held_back`: messages not sent because their connection had 256 unacknowledged, or as many as the broker
+    lets it have (MQTT 5 receive maximum). `cpu_share`: of one core.
     """
 
     connections: int

@@ -22,7 +22,7 @@ from firmware_sim.worker import say
 _READ_SIZE = 4096
 _REPORT_EVERY_S = 1.0
 _DRAIN_S = 10.0
-_IN_FLIGHT = Window(size=256, chunk=1)
+_PACKET_IDS = Window(size=256, chunk=1)
 
 
 class SteadyOrder(msgspec.Struct, frozen=True):
@@ -77,10 +77,12 @@ class SteadyPublisher:
     def __init__(self, order: SteadyOrder, opened: list[tuple[socket.socket, packets.ConnAck]]) -> None:
         self._order = order
         self._ring = [
-            _Connection(sock, credential.device_id, AcknowledgementCount(order.qos, _IN_FLIGHT))
+            _Connection(sock, credential.device_id, AcknowledgementCount(order.qos, _PACKET_IDS))
             for (sock, _), credential in zip(opened, order.credentials, strict=True)
         ]
         self._alive = {connection.sock.fileno(): connection for connection in self._ring}
+        # MQTT 5.0 §3.3.4: no more unacknowledged messages than the server's receive maximum
+        self._in_flight = min([_PACKET_IDS.size, *(ack.receive_maximum for _, ack in opened)])
         self._ack_ms: list[float] = []
         self._late_ms: list[float] = []
         self._sent = self._acknowledged = self._held_back = self._lost = 0
@@ -131,7 +133,7 @@ class SteadyPublisher:
     def _send(self, ready: wire.ReadyFiles, connection: _Connection, now: float) -> None:
         if connection.sock.fileno() not in self._alive:
             return
-        if len(connection.sent_at) >= _IN_FLIGHT.size:
+        if len(connection.sent_at) >= self._in_flight:
             self._held_back += 1
             return
         order = self._order
@@ -153,7 +155,7 @@ class SteadyPublisher:
             f"sg/{connection.device_id}/telemetry",
             payload,
             qos=order.qos,
-            packet_id=connection.seq % _IN_FLIGHT.size + 1,
+            packet_id=connection.seq % _PACKET_IDS.size + 1,
         )
         if order.qos == 0:
             packet += packets.PINGREQ
