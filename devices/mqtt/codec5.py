@@ -120,7 +120,7 @@ def read_all(data: bytes, at: int, limit: int, known: KnownFields, packets: list
             first = data[at]
             if first in PUBLISH_BYTES:
                 # A remaining length of one or two bytes. With more of them, what is taken for the topic here is not a
-                # known one: those begin with 0x00, the last byte of a longer length does not.
+                # known one: those begin with 0x00, and the last byte of a longer length does not.
                 body = at + 2 if data[at + 1] < 0x80 else at + 3
                 name_end = body + 2 + data[body + 1]  # known topics are shorter than 256 bytes
                 list_at = name_end + 2 if first & 0x06 else name_end  # behind the packet identifier

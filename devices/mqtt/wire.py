@@ -143,9 +143,9 @@ class KnownFields:
         self.properties: set[bytes] = set()
 
     def add_topic(self, data: bytes, at: int, topic: str) -> None:
-        """Notes the topic name at `at`, unless it is empty: that is good with an alias only."""
+        """Notes the topic name at `at`. It may be empty: the library asks for an alias then."""
         end = at + 2 + (data[at] << 8 | data[at + 1])
-        if topic and end - at - 2 <= _KNOWN_BYTES and len(self.topics) < _KNOWN_TOPICS:
+        if end - at - 2 <= _KNOWN_BYTES and len(self.topics) < _KNOWN_TOPICS:
             self.topics[data[at:end]] = topic
 
     def add_properties(self, data: bytes, at: int) -> None:

@@ -302,12 +302,12 @@ def test_a_topic_that_was_used_before_does_not_hide_what_else_is_wrong(version: 
     good = GOOD_PUBLISH[version]
     table: Table = BAD_PACKETS_5 if version is Version.V5 else BAD_PACKETS_311
     for name, (data, (error, _)) in table.items():
-        packets, failure = fed(version, good + good + data)
+        packets, failure = fed(version, good + good + data + b"\xc0\0" * 4)
         assert len(packets) == (2 if version is Version.V311 else 4), name
         assert type(failure) is error, name
     if version is Version.V5:
-        packets, failure = fed(version, good + publish5(b"\3\0\1c", b""))
-        assert len(packets) == 2
+        packets, failure = fed(version, good + publish5(b"\x23\0\1", b"") + publish5(b"\3\0\1c", b""))
+        assert len(packets) == 3
         assert isinstance(failure, ProtocolError)  # properties that were used before, none of them an alias
 
 
