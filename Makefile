@@ -25,7 +25,7 @@ bench: .venv/.dev .cache/servers api/web/dist/index.html  ## figures with their 
 	$(BIN)/python -m tests.bench
 
 faults: .venv/.dev .cache/servers api/web/dist/index.html  ## the long form of the fault tests
-	SCHOOLGATE_FAULT_ROUNDS=500 $(BIN)/pytest tests/faults --timeout 7200
+	FAULT_ROUNDS=500 $(BIN)/pytest tests/faults --timeout 7200
 
 lock: .venv/.uv  ## renew the lock files: versions and hashes, no addresses
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 --no-header \
