@@ -72,6 +72,11 @@ test("a value is written with its unit, and not closer than it was measured", ()
   assert.equal(valueWithUnit("visitors", 7, wording), "7");
 });
 
+test("a long time is told in the unit that fits", () => {
+  assert.equal(valueWithUnit("uptime_s", 90, wording), "90\u00A0s");
+  assert.equal(valueWithUnit("uptime_s", 9000, wording), "2.5 hrs");
+});
+
 test("what can only be true or false is told so", () => {
   assert.equal(figure("door_open", 1, wording), "yes");
   assert.equal(figure("door_open", 0, words("de", [])), "nein");

@@ -7,13 +7,14 @@ import type { Alert } from "../gateway/shapes.ts";
 import { Age } from "../parts/moment.tsx";
 import { to } from "../route.ts";
 import { subjectOf } from "../school/alarm.ts";
+import { placeBesideName } from "../school/presence.ts";
 import { label, valueWithUnit } from "../texts/measurements.ts";
 
 export function AlertSubject({ alert }: { alert: Alert }) {
   const words = useWords();
   const school = useSchool();
   const { device, measurement } = subjectOf(alert);
-  const place = school.devices.items.value.get(device)?.place;
+  const place = placeBesideName(school.devices.items.value.get(device));
   return (
     <span>
       <a href={to.device(device)}>{school.deviceName(device)}</a>

@@ -87,7 +87,7 @@ export function AlertsPage({ show: asked }: { show: string }) {
             columns={columns}
             rows={rows.value}
             keyOf={(alert) => alert.id}
-            rowClass={(alert) => alert.state}
+            rowClass={(alert) => `${alert.state} ${alert.severity}`}
             class="alerts"
           />
         </Available>

@@ -89,7 +89,7 @@ export function DeadLettersPage() {
           title={t.dead_letters.remove_title}
           lead={t.dead_letters.remove_lead}
           action={t.common.delete}
-          confirm={() => removing.peek() !== null && void remove(removing.peek() as DeadLetter)}
+          confirm={() => void (removing.value === null || remove(removing.value))}
           close={() => (removing.value = null)}
         />
       )}

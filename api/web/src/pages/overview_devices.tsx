@@ -7,7 +7,7 @@ import { ConnectionMark } from "../parts/mark.tsx";
 import { Age } from "../parts/moment.tsx";
 import { Available, Panel } from "../parts/panel.tsx";
 import { to } from "../route.ts";
-import { lastHeardMs } from "../school/presence.ts";
+import { lastHeardMs, placeBesideName } from "../school/presence.ts";
 
 const MOST_SHOWN = 40;
 
@@ -42,7 +42,7 @@ export function OfflinePanel() {
               <ConnectionMark device={device} isWordHidden={device.online !== null} />
               <span class="who">
                 <a href={to.device(device.id)}>{device.name || device.id}</a>
-                {device.place ? <span class="dim">, {device.place}</span> : null}
+                {placeBesideName(device) ? <span class="dim">, {device.place}</span> : null}
               </span>
               <span class="dim">
                 <Age atMs={lastHeardMs(device, null)} />

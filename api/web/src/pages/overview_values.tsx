@@ -9,7 +9,7 @@ import { to } from "../route.ts";
 import { kindInWords } from "../school/presence.ts";
 import type { Latest } from "../school/series.ts";
 import { summarise, type Summary } from "../school/summary.ts";
-import { figure, label, valueWithUnit } from "../texts/measurements.ts";
+import { figure, isFlag, label, valueWithUnit } from "../texts/measurements.ts";
 
 const RENEWED_MS = 10_000;
 
@@ -30,6 +30,7 @@ export function ValuesPanel() {
       pulse.now.peek(),
     );
   });
+  const ambiguous = useComputed(() => sharedMeasurements(summaries.value));
   return (
     <Panel class="values" title={t.overview.values} aside={<a href={to.devices()}>{t.overview.all_devices}</a>}>
       <Available
@@ -59,7 +60,11 @@ export function ValuesPanel() {
             </thead>
             <tbody>
               {summaries.value.map((summary) => (
-                <SummaryRow key={`${summary.measurement} ${summary.kind}`} summary={summary} />
+                <SummaryRow
+                  key={`${summary.measurement} ${summary.kind}`}
+                  summary={summary}
+                  isKindTold={ambiguous.value.has(summary.measurement)}
+                />
               ))}
             </tbody>
           </table>
@@ -69,61 +74,99 @@ export function ValuesPanel() {
   );
 }
 
-function SummaryRow({ summary }: { summary: Summary }) {
+/** Those that devices of more than one kind send: only there the kind has to be told. */
+function sharedMeasurements(summaries: readonly Summary[]): ReadonlySet<string> {
+  const seen = new Set<string>();
+  return new Set(summaries.map(({ measurement }) => measurement).filter((name) => seen.has(name) || !seen.add(name)));
+}
+
+interface SummaryRowProps {
+  summary: Summary;
+  isKindTold: boolean;
+}
+
+function SummaryRow({ summary, isKindTold }: SummaryRowProps) {
   const words = useWords();
-  const { t } = words;
+  const { t, f } = words;
   const { measurement, kind, current, devices, median } = summary;
-  const name = label(measurement, words);
-  const lowest = current[0];
-  const highest = current.at(-1);
-  const isAllCurrent = current.length === devices;
+  const share = current.length === devices ? f.number(devices) : t.overview.fresh_of(current.length, devices);
   return (
     <tr>
       <th scope="row">
-        <a href={to.devices({ filter: `${measurement} ${kind}`.trim() })}>{name}</a>
-        <span class="kind dim">{kindInWords(kind)}</span>
-        <span class="stacked dim">{t.overview.fresh_of(current.length, devices)}</span>
+        <a href={to.devices({ filter: `${measurement} ${kind}`.trim() })}>{label(measurement, words)}</a>
+        {isKindTold ? <span class="kind dim"> {kindInWords(kind)}</span> : null}
       </th>
-      {median === null || lowest === undefined || highest === undefined ? (
-        <>
-          <td colSpan={3} class="stale">
-            {t.overview.all_stale}
-          </td>
-          <td class="wide" />
-        </>
+      {median === null ? (
+        <td colSpan={3} class="stale">
+          {t.overview.all_stale}
+        </td>
+      ) : isFlag(measurement) ? (
+        <FlagCells current={current} />
       ) : (
-        <>
-          <td class="number">
-            <b>{valueWithUnit(measurement, median, words)}</b>
-          </td>
-          <td>
-            <Extreme latest={lowest} />
-          </td>
-          <td>
-            <Extreme latest={highest} />
-          </td>
-          <td class="wide">
-            <Spread
-              values={current.map((latest) => latest.value)}
-              median={median}
-              label={t.overview.spread_label(current.length)}
-            />
-          </td>
-        </>
+        <RangeCells summary={summary} median={median} />
       )}
-      <td class={isAllCurrent ? "number wide dim" : "number wide"}>{t.overview.fresh_of(current.length, devices)}</td>
+      <td class="wide">
+        {median === null ? null : (
+          <Spread
+            values={current.map((latest) => latest.value)}
+            median={median}
+            label={t.overview.spread_label(current.length)}
+          />
+        )}
+      </td>
+      <td class={current.length === devices ? "number wide dim" : "number wide warn"}>{share}</td>
     </tr>
   );
 }
 
+function RangeCells({ summary, median }: { summary: Summary; median: number }) {
+  const words = useWords();
+  const { measurement, current } = summary;
+  const lowest = current[0];
+  const highest = current.at(-1);
+  return (
+    <>
+      <td class="number">
+        <b>{valueWithUnit(measurement, median, words)}</b>
+      </td>
+      <td>{lowest === undefined ? null : <Extreme latest={lowest} />}</td>
+      <td>{highest === undefined ? null : <Extreme latest={highest} />}</td>
+    </>
+  );
+}
+
+/** Of what is true or false there is no lowest: what matters is how many say yes, and where. */
+function FlagCells({ current }: { current: readonly Latest[] }) {
+  const { t } = useWords();
+  const saying = current.filter(({ value }) => value !== 0);
+  return (
+    <>
+      <td class="number">
+        <b>{t.overview.yes_count(saying.length)}</b>
+      </td>
+      <td colSpan={2} class="where">
+        {saying.slice(0, MOST_NAMED).map((latest) => (
+          <PlaceLink key={latest.device} device={latest.device} />
+        ))}
+      </td>
+    </>
+  );
+}
+
+const MOST_NAMED = 4;
+
 function Extreme({ latest }: { latest: Latest }) {
   const words = useWords();
-  const school = useSchool();
-  const device = school.devices.items.value.get(latest.device);
   return (
     <span class="extreme">
-      <b>{figure(latest.measurement, latest.value, words)}</b>{" "}
-      <a href={to.device(latest.device)}>{device?.place || device?.name || latest.device}</a>
+      <b>{figure(latest.measurement, latest.value, words)}</b>
+      <PlaceLink device={latest.device} />
     </span>
   );
+}
+
+function PlaceLink({ device }: { device: string }) {
+  const school = useSchool();
+  const known = school.devices.items.value.get(device);
+  return <a href={to.device(device)}>{known?.place || known?.name || device}</a>;
 }

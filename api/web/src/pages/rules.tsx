@@ -77,7 +77,7 @@ export function RulesPage() {
           title={t.rules.remove_title(removing.value.name)}
           lead={t.rules.remove_lead}
           action={t.common.delete}
-          confirm={() => removing.peek() !== null && void remove(removing.peek() as Rule)}
+          confirm={() => void (removing.value === null || remove(removing.value))}
           close={() => (removing.value = null)}
         />
       )}

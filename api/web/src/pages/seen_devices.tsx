@@ -6,7 +6,6 @@ import { useDesk, useSchool, useWords } from "../desk.ts";
 import type { Adoption, Device } from "../gateway/shapes.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Form } from "../parts/form.tsx";
-import { Age } from "../parts/moment.tsx";
 import { Lookup } from "../parts/lookup.tsx";
 import { Panel } from "../parts/panel.tsx";
 
@@ -14,7 +13,7 @@ import { DescriptionFields, descriptionOf } from "./device_dialogs.tsx";
 
 export function SeenPanel() {
   const { t, f } = useWords();
-  const { devices } = useSchool();
+  const { devices, pulse } = useSchool();
   const seen = useComputed(() =>
     [...devices.items.value.values()]
       .filter((device) => device.state === "seen")
@@ -28,10 +27,13 @@ export function SeenPanel() {
       <ul class="rows">
         {seen.value.map((device) => (
           <li key={device.id} class="seen-row">
-            <b class="mono">{device.id}</b>
+            <span>
+              {device.name ? <b>{device.name} </b> : null}
+              <span class="mono">{device.id}</span>
+            </span>
             <span class="dim">
               <Lookup record={t.devices.formats} name={device.format} /> · {t.devices.kept(device.kept_frames)} ·{" "}
-              <Age atMs={device.last_seen_at === null ? null : Date.parse(device.last_seen_at)} />
+              {t.devices.first_seen(f.age(Date.parse(device.created_at), pulse.now.value))}
             </span>
             <button
               type="button"

@@ -72,8 +72,8 @@ export function Confirm({ title, lead, action, isDangerous = true, confirm, clos
           type="button"
           class={isDangerous ? "danger" : "primary"}
           onClick={() => {
+            confirm(); // first: it may ask what the dialog was about
             close();
-            confirm();
           }}
         >
           {action}

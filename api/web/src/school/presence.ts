@@ -31,6 +31,11 @@ export function lastHeardMs(device: Device, newestValueMs: number | null): numbe
   return newestValueMs === null ? notedMs : Math.max(notedMs, newestValueMs);
 }
 
+/** Where a device is, unless its name says that already. */
+export function placeBesideName(device: Device | undefined): string {
+  return device === undefined || device.name.includes(device.place) ? "" : device.place;
+}
+
 /** `air_quality` as people write it. */
 export function kindInWords(kind: string): string {
   return kind.replaceAll(/[_-]+/g, " ");

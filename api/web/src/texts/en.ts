@@ -142,8 +142,9 @@ export const en = (f: Formats) => ({
     highest: "Highest",
     spread: "Spread",
     fresh_of: (fresh: number, all: number) => `${f.number(fresh)} of ${f.number(all)}`,
-    sensors: "Current",
-    sensors_hint: "How many devices have sent this within the last minutes, of all that ever did",
+    sensors: "Devices",
+    sensors_hint: "How many devices send this; if some have not of late, how many of them are current",
+    yes_count: (count: number) => `${f.number(count)} yes`,
     all_stale: "no current value",
     spread_label: (count: number) =>
       f.plural(count, { one: `${f.number(count)} value`, other: `${f.number(count)} values` }),
@@ -186,6 +187,7 @@ export const en = (f: Formats) => ({
       "These spoke to the gateway without being known. What they said is kept and counts once they are adopted.",
     kept: (count: number) =>
       f.plural(count, { one: `${f.number(count)} message kept`, other: `${f.number(count)} messages kept` }),
+    first_seen: (age: string) => `first seen ${age}`,
     adopt: "Adopt",
     adopt_named: (name: string) => `Adopt ${name}`,
     format: "Format",

@@ -83,11 +83,16 @@ export function label(name: string, { t }: Wording): string {
   return spaced === "" ? name : spaced.charAt(0).toUpperCase() + spaced.slice(1);
 }
 
+/** True for what can only be true or false, and is sent as 1 or 0. */
+export function isFlag(name: string): boolean {
+  return FLAGS.has(name);
+}
+
 /** The number alone, as many decimals as the unit deserves; yes or no for what can be nothing else. */
 export function figure(name: string, value: number, { t, f }: Wording): string {
-  const { quantity, unit } = parts(name);
-  if (unit !== null) return f.number(value, unit.digits);
-  if (FLAGS.has(quantity) && (value === 0 || value === 1)) return value === 1 ? t.common.yes : t.common.no;
+  const { unit } = parts(name);
+  if (unit !== null) return isLength(unit, value) ? f.roughly(value) : f.number(value, unit.digits);
+  if (isFlag(name) && (value === 0 || value === 1)) return value === 1 ? t.common.yes : t.common.no;
   return f.figure(value);
 }
 
@@ -95,5 +100,10 @@ export function figure(name: string, value: number, { t, f }: Wording): string {
 export function valueWithUnit(name: string, value: number, words: Wording): string {
   const { unit } = parts(name);
   const number = figure(name, value, words);
-  return unit === null ? number : `${number}\u00A0${unit.symbol}`;
+  return unit === null || isLength(unit, value) ? number : `${number}\u00A0${unit.symbol}`;
+}
+
+/** Nobody reads 9,060 s: a long time is told in minutes, hours or days. */
+function isLength(unit: Unit, value: number): boolean {
+  return unit.symbol === "s" && value >= 120;
 }
