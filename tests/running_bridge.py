@@ -33,9 +33,10 @@ async def running_bridge(
 
 
 @asynccontextmanager
-async def publisher(port: int) -> AsyncIterator[mqtt.Client]:
+async def publisher(port: int, username: str | None = None, password: str | None = None) -> AsyncIterator[mqtt.Client]:
     """A client that publishes as fast as it can, and comes back by itself."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="publisher", protocol=MQTTProtocolVersion.MQTTv5)
+    client.username_pw_set(username, password)
     client.max_inflight_messages = 0
     client.reconnect_delay_set(1, 1)
     await asyncio.to_thread(client.connect, "127.0.0.1", port, 600)

@@ -18,7 +18,6 @@ key, one too few cannot. All this is memory: after a restart of the program only
 from collections import OrderedDict
 from collections.abc import Iterable
 
-
 REMEMBERED_WINDOWS = 16
 MAX_REMEMBERED = 32_768
 """Half of all packet identifiers: a broker that counts them up gives none of these to another message meanwhile."""
