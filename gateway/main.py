@@ -466,8 +466,8 @@ class Gateway:
         while True:
             await asyncio.sleep(STATUS_EVERY_S)
             self._frames_per_s = self._rate.sample(store.status.frames_total)
+            self._online = await store.read(count_online)
             if self._hub.wants(Kind.STATUS):
-                self._online = await store.read(count_online)
                 self._hub.publish_event(Kind.STATUS, self.status())
 
 
