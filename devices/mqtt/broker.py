@@ -6,18 +6,22 @@ The way of a message: `plan` chooses its receivers and journals what must surviv
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from devices.frame import Frame, Intake, JournalEntry, Presence, Refusal, Sink
 from devices.mqtt import journal
-from devices.mqtt.message import Message, Outgoing, Subscription
+from devices.mqtt.message import SECOND_US, Message, Outgoing
 from devices.mqtt.retained import RetainedMessages
-from devices.mqtt.routes import NOBODY, Routes
-from devices.mqtt.session import Session
+from devices.mqtt.routes import NOBODY, Receiver, Routes
+from devices.mqtt.session import Held, Session
 from devices.mqtt.will import PendingWills, WillMessage
 
 if TYPE_CHECKING:
     from devices.mqtt.connection import Connection
+
+WAIT_AT_MOST_US = 5 * SECOND_US
+"""How long publishers wait for a subscriber that does not keep up; then its oldest messages go instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,9 @@ class Limits:
     queue_total_bytes: int = 256 << 20
     retained_bytes: int = 256 << 20
     max_subscriptions: int = 10_000
+    subscription_bytes: int = 8 << 20
+    max_sessions: int = 50_000
+    max_sessions_of_a_device: int = 256
 
 
 @dataclass(slots=True)
@@ -54,15 +61,14 @@ class Delivery:
     """One message and the places in sessions' orders that were taken for it before the commit."""
 
     message: Message
+    is_admitted: bool = False  # it is to be retained, and there is room
     places: list[tuple[Session, Outgoing]] = field(default_factory=list)
 
 
 class Broker:
     """Owned by the event loop's thread. `wall_us`: the time for frames and audit rows; `steady_us`: for timers."""
 
-    def __init__(
-        self, sink: Sink, limits: Limits, wall_us: Callable[[], int], steady_us: Callable[[], int]
-    ) -> None:
+    def __init__(self, sink: Sink, limits: Limits, wall_us: Callable[[], int], steady_us: Callable[[], int]) -> None:
         self.sink = sink
         self.limits = limits
         self.wall_us = wall_us
@@ -72,6 +78,10 @@ class Broker:
         self.routes = Routes()
         self.retained = RetainedMessages(limits.retained_bytes)
         self.wills = PendingWills()
+        self.is_stopping = False
+        self._held = Held()
+        self._awaited: dict[str, int] = {}  # since when publishers wait, by the key of the session
+        self._sessions_of: dict[str | None, int] = {}
         self._connections_of: dict[str, int] = {}
 
     def restore(
@@ -81,20 +91,40 @@ class Broker:
         wills: dict[str, WillMessage],
         will_due_us: int,
     ) -> None:
-        """Takes in what the journal kept. Clients that do not come back by `will_due_us` have their wills published."""
-        self.sessions.update(sessions)
-        for session in sessions.values():
-            for subscription in session.subscriptions.values():
-                self.routes.add(session, subscription)
+        """Takes in what the journal kept. Wills whose delay is over by `will_due_us` wait until then, so that the
+        clients can come back."""
+        now_us = self.steady_us()
         for message in retained:
             self.retained.put(message)
         for key, will in wills.items():
-            self.wills.add(key, will, will_due_us)
+            session = sessions.get(key)
+            was_lost = session is not None and session.ended_us is not None
+            due_us = will_due_us
+            if session is not None:
+                since_us = now_us if session.ended_us is None else session.ended_us
+                due_us = max(due_us, since_us + min(will.delay_s, session.expiry_s) * SECOND_US)
+            self.wills.add(key, will, due_us, is_restored=not was_lost)
+        for session in sessions.values():
+            self._enter(session)
+            session.count_in(self._held)
+            for subscription in session.subscriptions.values():
+                self.routes.add(session, subscription)
+            if session.ended_us is None:
+                session.ended_us = now_us
+                for outgoing in islice(session.queue, self.limits.max_inflight):
+                    outgoing.was_sent = True  # perhaps: nothing tells what was in flight at the end
 
     # Sessions.
 
     def open_session(
-        self, key: str, client_id: str, user: str | None, expiry_s: int, *, clean: bool, connection: "Connection"
+        self,
+        key: str,
+        client_id: str,
+        user: str | None,
+        expiry_s: int,
+        *,
+        clean: bool,
+        connection: "Connection",
     ) -> tuple[Session, bool, list[JournalEntry]]:
         """Returns the session for a CONNECT, whether it was present, and what to journal.
 
@@ -104,23 +134,26 @@ class Broker:
         session = self.sessions.get(key)
         if session is not None and session.connection is not None:
             session.connection.take_over()
-        session = self.sessions.get(key)  # one that ended with its connection is gone
-        if session is not None and clean:
+            session = self.sessions.get(key)  # one that ended with its connection is gone
+        if session is not None and (clean or session.has_expired(self.steady_us())):
             entries += self.end_session(session)
             session = None
-        will = self.wills.cancel(key)
-        if will is not None:
-            entries.append(journal.drop_will(key))
-            if clean:
-                self.publish_will(will)  # the old session has ended (MQTT 5.0 §3.1.3.2.2)
+        pending = self.wills.cancel(key)
+        if pending is not None:
+            if session is None and not pending.is_restored:
+                self.publish_will(key, pending.will)  # the session has ended (MQTT 5.0 §3.1.3.2.2)
+            else:
+                entries.append(journal.drop_will(key))
         is_present = session is not None
         if session is None:
-            session = self.sessions[key] = Session(key, client_id, user, expiry_s)
-        was_persistent = is_present and session.is_persistent
+            entries += self._make_room(user)
+            session = Session(key, client_id, user, expiry_s, self._held)
+            self._enter(session)
         session.expiry_s = expiry_s
         session.ended_us = None
         session.connection = connection
-        if session.is_persistent or was_persistent:
+        if session.is_persistent or session.is_stored:
+            session.is_stored = True
             entries.append(journal.put_session(session))
         return session, is_present, entries
 
@@ -128,13 +161,16 @@ class Broker:
         """The session's connection is gone; returns what to journal."""
         session.connection = None
         session.ended_us = now_us
-        for call in session.room_calls:
-            call()
-        session.room_calls.clear()
+        self.let_publishers_go_on(session)
         if not session.is_persistent:
             return self.end_session(session)
-        self._shed(session)
-        return [journal.put_session(session)]
+        entries = [journal.put_session(session)]
+        entries += [journal.mark_sent(session.key, outgoing) for outgoing in session.rewind()]
+        passed = self._pass_on(session.queue, session)
+        if passed:
+            session.remove(passed)
+        self._shed(session, self.limits.queue_bytes)
+        return entries
 
     def end_session(self, session: Session) -> list[JournalEntry]:
         """Discards a session; what it had of shared subscriptions goes to other members. Returns what to journal."""
@@ -142,39 +178,38 @@ class Broker:
             self.routes.remove(session, topic_filter)
         session.subscriptions.clear()
         self.sessions.pop(session.key, None)
-        entries = journal.drop_session(session.key)
-        for outgoing in session.unfinished():
-            group = self.routes.group(outgoing.share) if outgoing.share is not None else None
-            member = group.choose() if group is not None else None
-            if member is not None:
-                heir, subscription = member
-                again = self._place(heir, (subscription,), outgoing.message, outgoing.share)
-                if again is not None:
-                    entries += self._journal_of(heir, again)
-                    self._hand_over(heir, again)
-        return entries
+        left = self._sessions_of.get(session.user, 0) - 1
+        if left > 0:
+            self._sessions_of[session.user] = left
+        else:
+            self._sessions_of.pop(session.user, None)
+        session.rewind()
+        self._pass_on(session.queue, None)
+        session.clear()
+        return journal.drop_session(session.key) if session.is_stored else []
 
     def expire(self, now_us: int) -> None:
         """Ends sessions whose time without a connection is over, publishes wills that are due, drops expired
-        retained messages. Call it about once a second."""
+        retained messages, lets publishers go on. Call it about once a second."""
         entries: list[JournalEntry] = []
         for session in [found for found in self.sessions.values() if found.has_expired(now_us)]:
-            will = self.wills.cancel(session.key)
-            if will is not None:
-                entries.append(journal.drop_will(session.key))
-                self.publish_will(will)
-            entries += self.end_session(session)
+            entries += self._end_with_will(session)
         for key, will in self.wills.take_due(now_us):
-            entries.append(journal.drop_will(key))
-            self.publish_will(will)
+            self.publish_will(key, will)
         for topic in self.retained.expire(now_us):
-            entries.append(JournalEntry("retained_drop", (topic,)))
+            entries.append(journal.drop_retained(topic))
         self.note(entries)
+        for key in [key for key, since_us in self._awaited.items() if now_us - since_us >= WAIT_AT_MOST_US]:
+            del self._awaited[key]
+            found = self.sessions.get(key)
+            if found is not None:
+                found.is_lagging = True
+                found.release_waiting()
 
     def note(self, entries: list[JournalEntry], events: list[Presence | Refusal] | None = None) -> None:
         """Journals and audits what nobody waits for."""
         if entries or events:
-            self.sink.submit(Intake([], _nothing, 256, entries, events))
+            self.sink.submit(Intake([], _nothing, 256 * (1 + len(entries)), entries, events))
 
     def presence(self, user: str, by: int) -> Presence | None:
         """Counts a device's connections; returns what changed when its first came or its last went."""
@@ -188,50 +223,76 @@ class Broker:
             return None
         return Presence(user, is_online=bool(after), at_us=self.wall_us())
 
+    def _enter(self, session: Session) -> None:
+        self.sessions[session.key] = session
+        self._sessions_of[session.user] = self._sessions_of.get(session.user, 0) + 1
+
+    def _make_room(self, user: str | None) -> list[JournalEntry]:
+        """At a cap the session that has been without its client for longest ends. Those with a client are as many
+        as there are connections."""
+        is_full = len(self.sessions) >= self.limits.max_sessions
+        is_own = user is not None and self._sessions_of.get(user, 0) >= self.limits.max_sessions_of_a_device
+        if not (is_full or is_own):
+            return []
+        idle = [
+            session
+            for session in self.sessions.values()
+            if session.connection is None and (not is_own or session.user == user)
+        ]
+        oldest = min(idle, key=lambda session: session.ended_us or 0, default=None)
+        return self._end_with_will(oldest) if oldest is not None else []
+
+    def _end_with_will(self, session: Session) -> list[JournalEntry]:
+        pending = self.wills.cancel(session.key)
+        if pending is not None:
+            self.publish_will(session.key, pending.will)
+        return self.end_session(session)
+
     # Messages.
 
     def plan(self, message: Message, publisher: Session | None, entries: list[JournalEntry]) -> Delivery | None:
         """Chooses who gets the message and appends what must be committed with it; None if nobody and not retained."""
         receivers = self.routes.receivers(message.topic)
+        delivery = Delivery(message)
         if message.is_retain:
-            entries.append(journal.put_retained(message))
+            delivery.is_admitted = self.retained.admit(message)
+            entries.append(
+                journal.put_retained(message) if delivery.is_admitted else journal.drop_retained(message.topic)
+            )
         elif receivers is NOBODY:
             return None
-        delivery = Delivery(message)
-        for session, subscriptions in receivers.sessions:
-            if session is publisher and any(found.no_local for found in subscriptions):
-                subscriptions = tuple(found for found in subscriptions if not found.no_local)
-                if not subscriptions:
-                    continue
-            self._take_place(delivery, session, subscriptions, None, entries)
+        for receiver in receivers.sessions:
+            if receiver.has_no_local and receiver.session is publisher:
+                remote = receiver.without_no_local()
+                if remote is not None:
+                    self._take_place(delivery.places, entries, remote, message, None)
+            else:
+                self._take_place(delivery.places, entries, receiver, message, None)
         for group in receivers.groups:
             member = group.choose()
             if member is not None:
-                self._take_place(delivery, member[0], (member[1],), group.filter, entries)
+                self._take_place(delivery.places, entries, member, message, group.filter)
         return delivery
 
     def deliver(self, delivery: Delivery, publisher: "Connection | None") -> None:
         """Hands a committed message to its receivers. A receiver that falls behind slows the publisher down."""
-        if delivery.message.is_retain:
-            self.retained.put(delivery.message)
+        message = delivery.message
+        if message.is_retain:
+            if delivery.is_admitted:
+                self.retained.put(message)
+            else:
+                self.retained.drop(message.topic)
         for session, outgoing in delivery.places:
-            if self.sessions.get(session.key) is not session:
-                continue  # it ended between plan and commit
             self._hand_over(session, outgoing)
-            if (
-                publisher is not None
-                and session.connection is not None
-                and session.connection is not publisher
-                and session.queued_bytes > self.limits.queue_bytes // 2
-            ):
-                publisher.wait_for(session)
+            if publisher is not None and session.held_bytes > self.limits.queue_bytes // 2:
+                self._slow_down(publisher, session)
 
-    def publish_will(self, will: WillMessage) -> None:
-        """Publishes a will as if its client had sent it."""
-        message = will.message
-        entries: list[JournalEntry] = []
+    def publish_will(self, key: str, will: WillMessage) -> None:
+        """Publishes a will as if its client had sent it, and forgets it in the same commit."""
+        message = will.message(self.steady_us())
+        entries = [journal.drop_will(key)]
         delivery = self.plan(message, None, entries)
-        frame = Frame(message.topic, message.payload, self.wall_us(), will.user)
+        frame = Frame(will.topic, will.payload, self.wall_us(), will.user)
 
         def done() -> None:
             if delivery is not None:
@@ -250,58 +311,94 @@ class Broker:
 
     def _take_place(
         self,
-        delivery: Delivery,
-        session: Session,
-        subscriptions: tuple[Subscription, ...],
-        share: str | None,
+        places: list[tuple[Session, Outgoing]],
         entries: list[JournalEntry],
+        receiver: Receiver,
+        message: Message,
+        share: str | None,
     ) -> None:
-        outgoing = self._place(session, subscriptions, delivery.message, share)
-        if outgoing is not None:
-            delivery.places.append((session, outgoing))
-            entries += self._journal_of(session, outgoing)
-
-    def _place(
-        self, session: Session, subscriptions: tuple[Subscription, ...], message: Message, share: str | None
-    ) -> Outgoing | None:
-        """Overlapping subscriptions give one copy, with the highest QoS and every identifier (MQTT 5.0 §3.3.4)."""
-        qos = min(message.qos, max(found.qos for found in subscriptions))
+        session = receiver.session
+        qos = min(message.qos, receiver.qos)
         if qos == 0 and session.connection is None:
-            return None
-        return Outgoing(
-            session.take_number(),
-            message,
-            qos,
-            message.is_retain and any(found.retain_as_published for found in subscriptions),
-            tuple(found.subscription_id for found in subscriptions if found.subscription_id is not None),
-            share,
-        )
+            return
+        is_retain = message.is_retain and receiver.is_retain_kept
+        number = session.take_number() if qos else 0
+        outgoing = Outgoing(number, message, qos, is_retain, receiver.subscription_ids, share)
+        places.append((session, outgoing))
+        if qos and session.is_persistent:
+            entries.append(journal.put_queued(session.key, outgoing))
 
-    def _journal_of(self, session: Session, outgoing: Outgoing) -> list[JournalEntry]:
-        return [journal.put_queued(session.key, outgoing)] if outgoing.qos and session.is_persistent else []
+    def _pass_on(self, outgoings: Iterable[Outgoing], holder: Session | None) -> set[int]:
+        """Gives what came through shared subscriptions to other members, and returns the numbers of what went.
+
+        `holder`: the session that lost its connection, and keeps what no connected member can take; None if it
+        has ended. What was sent with QoS 2 never goes to another client [MQTT-4.8.2-4], [MQTT-4.8.2-5].
+        """
+        places: list[tuple[Session, Outgoing]] = []
+        entries: list[JournalEntry] = []
+        gone: set[int] = set()
+        for outgoing in outgoings:
+            if outgoing.share is None or (outgoing.qos == 2 and outgoing.was_sent):
+                continue
+            group = self.routes.group(outgoing.share)
+            member = group.choose() if group is not None else None
+            if member is None or (holder is not None and member.session.connection is None):
+                continue
+            self._take_place(places, entries, member, outgoing.message, outgoing.share)
+            gone.add(outgoing.number)
+            if holder is not None:
+                entries.append(journal.drop_queued(holder.key, outgoing))
+        if gone:
+            size_bytes = sum(outgoing.message.size_bytes for _, outgoing in places)
+            self.sink.submit(Intake([], lambda: self._hand_over_all(places), size_bytes, entries))
+        return gone
+
+    def _hand_over_all(self, places: list[tuple[Session, Outgoing]]) -> None:
+        for session, outgoing in places:
+            self._hand_over(session, outgoing)
 
     def _hand_over(self, session: Session, outgoing: Outgoing) -> None:
+        if self.sessions.get(session.key) is not session:
+            self._pass_on([outgoing], None)  # it ended between plan and commit
+            return
         connection = session.connection
         if outgoing.qos == 0:
             if connection is not None:
-                connection.send_qos0(outgoing)
+                connection.outflow.send_qos0(outgoing)
             return
         session.enqueue(outgoing)
         if connection is not None:
-            connection.pump()
-        else:
-            self._shed(session)
+            connection.outflow.pump()
+        if session.held_bytes > self.limits.queue_bytes:
+            self._shed(session, self.limits.queue_bytes)
+        if self._held.size_bytes > self.limits.queue_total_bytes:
+            fullest = max(self.sessions.values(), key=lambda found: found.held_bytes - found.inflight_bytes)
+            self._shed(fullest, fullest.held_bytes // 2)
 
-    def _shed(self, session: Session) -> None:
-        """Nobody reads this queue just now: at its cap the oldest messages go, counted."""
+    def _shed(self, session: Session, limit_bytes: int) -> None:
+        """Drops the oldest messages that are not in flight, counted, until the session is below its limit."""
         entries: list[JournalEntry] = []
-        while session.queued_bytes > self.limits.queue_bytes:
-            dropped = session.drop_oldest()
+        while session.held_bytes > limit_bytes:
+            dropped = session.drop_next()
             if dropped is None:
                 break
             self.counters.queue_dropped_total += 1
-            entries.append(journal.drop_queued(session.key, dropped))
+            if session.is_persistent:
+                entries.append(journal.drop_queued(session.key, dropped))
         self.note(entries)
+
+    def _slow_down(self, publisher: "Connection", session: Session) -> None:
+        """The publisher waits until the session has room, its connection is gone, or it has waited long enough."""
+        if session.connection in (None, publisher) or session.is_lagging or publisher in session.waiting:
+            return
+        session.waiting[publisher] = publisher.wait()
+        self._awaited.setdefault(session.key, self.steady_us())
+
+    def let_publishers_go_on(self, session: Session) -> None:
+        """The session has room again, or nobody reads it any more."""
+        session.is_lagging = False
+        self._awaited.pop(session.key, None)
+        session.release_waiting()
 
 
 def _nothing() -> None:

@@ -1,6 +1,7 @@
 """The MQTT door: sockets on the outside, `Connection`s on the inside. It holds no rules of the protocol."""
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -13,12 +14,13 @@ from mqtt5 import DisconnectReasonCode
 from devices.mqtt import access
 from devices.mqtt.broker import Broker
 from devices.mqtt.connection import Connection
-from devices.registry import DeviceState, Registry
+from devices.registry import Device, DeviceState, Registry
 
 log = structlog.get_logger("mqtt")
 
 SWEEP_S = 1.0
 CLOSE_WITHIN_S = 5.0
+REFRESH_EVERY_S = 0.05
 WRITE_HIGH_BYTES = 1 << 20
 """A client with this much unread is congested: nothing more is sent until it has read most of it."""
 
@@ -54,13 +56,18 @@ class Door:
         self._servers: list[asyncio.Server] = []
         self._to_flush: set[Peer] = set()
         self._is_flush_due = False
+        self._revision = registry.revision
+        self._refreshed_s = 0.0
         self.peers: set[Peer] = set()
         self.connections_refused_total = 0
 
     async def listen(self, host: str, port: int, context: ssl.SSLContext | None = None) -> None:
         """Opens a listening socket. Raises OSError if the address is taken or not allowed."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Peer(self), host, port, ssl=context, backlog=1024)
+        handshake_s = self._limits.connect_timeout_s if context is not None else None
+        server = await loop.create_server(
+            lambda: Peer(self), host, port, ssl=context, backlog=1024, ssl_handshake_timeout=handshake_s
+        )
         self._servers.append(server)
         log.info("mqtt_listening", host=host, port=port, tls=context is not None)
 
@@ -72,10 +79,11 @@ class Door:
             for peer in list(self.peers):
                 peer.check(now_s, self._limits)
             self.broker.expire(self.broker.steady_us())
-            self._close_revoked()
+            self._follow_registry()
 
     async def close(self) -> None:
-        """Stops listening and says good-bye to everybody."""
+        """Stops listening and says good-bye to everybody. Wills stay for the next start."""
+        self.broker.is_stopping = True
         for server in self._servers:
             server.close()
         for peer in list(self.peers):
@@ -91,18 +99,27 @@ class Door:
 
     def sign_in(
         self, username: str | None, password: bytes | None, certificate_name: str | None
-    ) -> access.Principal | None:
-        """Returns who the client is: by its certificate, its id and secret, or nobody in particular."""
-        if certificate_name is not None and username in (None, certificate_name):
-            device = self._registry.devices.get(certificate_name)
-            if device is not None and device.state is DeviceState.ACTIVE:
-                return access.of_device(device)
-        if username is None:
-            return self._anonymous
+    ) -> tuple[access.Principal | None, Device | None]:
+        """Returns who the client is: by its certificate, its id and secret, or nobody in particular; (None, None)
+        if it may not connect."""
+        if certificate_name is not None and username in (None, "", certificate_name):
+            found = self._registry.devices.get(certificate_name)
+            if found is not None and found.state is DeviceState.ACTIVE:
+                return access.of_device(found), found
+        if not username:
+            return (self._anonymous, None) if not password else (None, None)
         found = self._registry.authenticate(username, password or b"")
-        if found is None and self._refresh_registry():  # somebody may have added it a moment ago
+        if found is None and self._has_refreshed():  # somebody may have added it a moment ago
             found = self._registry.authenticate(username, password or b"")
-        return access.of_device(found) if found is not None else None
+        return (access.of_device(found), found) if found is not None else (None, None)
+
+    def _has_refreshed(self) -> bool:
+        """Reads the registry again, but not for every one of a storm of wrong sign-ins."""
+        now_s = time.monotonic()
+        if now_s - self._refreshed_s < REFRESH_EVERY_S:
+            return False
+        self._refreshed_s = now_s
+        return self._refresh_registry()
 
     def schedule_flush(self, peer: "Peer") -> None:
         """Sends the peer's output at the end of this turn of the loop, together with what else comes up."""
@@ -117,50 +134,62 @@ class Door:
         for peer in peers:
             peer.flush()
 
-    def _close_revoked(self) -> None:
+    def _follow_registry(self) -> None:
+        """Closes connections whose device was revoked, or got another secret or other grants: those sign in again."""
+        if self._registry.revision == self._revision:
+            return
+        self._revision = self._registry.revision
         for peer in list(self.peers):
-            device_id = peer.connection.device_id
-            if device_id is not None:
-                device = self._registry.devices.get(device_id)
-                if device is None or device.state is not DeviceState.ACTIVE:
-                    peer.connection.close(DisconnectReasonCode.NOT_AUTHORIZED)
+            if (then := peer.device) is None:
+                continue
+            now = self._registry.devices.get(then.id)
+            if now is None or now.state is not DeviceState.ACTIVE:
+                peer.connection.close(DisconnectReasonCode.NOT_AUTHORIZED)
+            elif (now.secret_digest, now.publish_grants, now.subscribe_grants) != (
+                then.secret_digest,
+                then.publish_grants,
+                then.subscribe_grants,
+            ):
+                peer.connection.close(DisconnectReasonCode.ADMINISTRATIVE_ACTION)
 
 
 class Peer(asyncio.Protocol):
-    """One socket and its connection."""
+    """One socket and its connection. `device`: who signed in, as the registry had it then."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
         self._transport: asyncio.Transport
+        self._certificate_name: str | None = None
         self._pauses = 0
         self._heard_s = self._opened_s = time.monotonic()
         self._congested_s: float | None = None
+        self._unread_bytes = 0
         self._closing_s: float | None = None
+        self.device: Device | None = None
         self.connection: Connection
 
     def connection_made(self, made: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, made)  # what a TCP server hands out, uvloop's too
         door = self._door
         address = (transport.get_extra_info("peername") or ("unknown",))[0]
-        certificate_name = _common_name(transport.get_extra_info("peercert"))
-        self.connection = Connection(
-            door.broker,
-            lambda username, password: door.sign_in(username, password, certificate_name),
-            str(address),
-            on_output=self._on_output,
-            on_wait=self._on_wait,
-        )
+        self._certificate_name = _common_name(transport.get_extra_info("peercert"))
+        self.connection = Connection(door.broker, self._sign_in, str(address), self._on_output, self._on_wait)
         if len(door.peers) >= door._limits.max_connections:
             door.connections_refused_total += 1
             transport.abort()
             return
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         door.peers.add(self)
 
+    def _sign_in(self, username: str | None, password: bytes | None) -> access.Principal | None:
+        principal, self.device = self._door.sign_in(username, password, self._certificate_name)
+        return principal
+
     def data_received(self, data: bytes) -> None:
-        self._heard_s = time.monotonic()
         connection = self.connection
-        connection.receive(data, time.time_ns() // 1000)
+        if connection.receive(data, time.time_ns() // 1000):
+            self._heard_s = time.monotonic()  # a whole packet: bytes alone keep nobody alive [MQTT-3.1.2-22]
         if not self._door.broker.sink.on_room(self._resume_reading):
             self._pause_reading()
 
@@ -169,27 +198,31 @@ class Peer(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._door.peers.discard(self)
-        self._door._to_flush.discard(self)
         self.connection.lost()
 
     def pause_writing(self) -> None:
         self._congested_s = time.monotonic()
-        self.connection.is_congested = True
+        self.connection.outflow.is_congested = True
+        self._pause_reading()  # whoever asks without reading the answers waits until it does
 
     def resume_writing(self) -> None:
         self._congested_s = None
+        self._resume_reading()
         self.connection.resume()
 
     def flush(self) -> None:
         """Writes what the connection has to send, and closes the socket if it is done."""
-        if self._transport.is_closing():
+        transport, connection = self._transport, self.connection
+        if transport.is_closing():
             return
-        data = self.connection.data_to_send()
+        data = connection.outflow.take()
         if data:
-            self._transport.write(data)
-        if self.connection.is_closing:
+            transport.write(data)
+        if connection.is_closing:
             self._closing_s = time.monotonic()
-            self._transport.close()
+            transport.close()
+        else:
+            connection.outflow.pump()  # there may be more that was only too much at once
 
     def abort(self) -> None:
         """Ends the socket without waiting for the peer."""
@@ -204,9 +237,14 @@ class Peer(asyncio.Protocol):
         elif not connection.is_connected:
             if now_s - self._opened_s > limits.connect_timeout_s:
                 self.abort()
-        elif self._congested_s is not None and now_s - self._congested_s > limits.slow_consumer_s:
-            log.info("slow_consumer_closed", session=connection.client_id)
-            self.abort()
+        elif self._congested_s is not None:
+            unread_bytes = self._transport.get_write_buffer_size()
+            if unread_bytes < self._unread_bytes:
+                self._congested_s = now_s  # it reads, slowly
+            elif now_s - self._congested_s > limits.slow_consumer_s:
+                log.info("slow_consumer_closed", session=connection.client_id)
+                self.abort()
+            self._unread_bytes = unread_bytes
         elif (
             connection.keep_alive_s
             and not self._pauses
@@ -214,10 +252,10 @@ class Peer(asyncio.Protocol):
         ):
             connection.close(DisconnectReasonCode.KEEP_ALIVE_TIMEOUT)
 
-    def _on_output(self, _connection: Connection) -> None:
+    def _on_output(self) -> None:
         self._door.schedule_flush(self)
 
-    def _on_wait(self, _connection: Connection) -> Callable[[], None]:
+    def _on_wait(self) -> Callable[[], None]:
         self._pause_reading()
         return self._resume_reading
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -55,8 +55,8 @@ STATEMENTS: Mapping[str, ClauseElement] = {
         mqtt_subscription.c.session_key == bindparam("session_key"),
         mqtt_subscription.c.filter == bindparam("topic_filter"),
     ),
-    "queued_put": insert(mqtt_queued),
-    "queued_sent": update(mqtt_queued).values(packet_id=bindparam("new_id")).where(*_this_message),
+    "queued_put": _put(mqtt_queued, "session_key", "number"),
+    "queued_sent": update(mqtt_queued).values(was_sent=bindparam("now")).where(*_this_message),
     "queued_released": update(mqtt_queued).values(is_released=bindparam("now")).where(*_this_message),
     "queued_drop": delete(mqtt_queued).where(*_this_message),
     "received_put": _put(mqtt_received, "session_key", "packet_id"),
@@ -103,16 +103,17 @@ def put_queued(key: str, outgoing: Outgoing) -> JournalEntry:
             outgoing.qos,
             outgoing.is_retain,
             encode_properties(message.properties),
-            json.dumps(outgoing.subscription_ids),
+            json.dumps(outgoing.subscription_ids) if outgoing.subscription_ids else "[]",
             message.expires_us,
-            outgoing.packet_id,
-            False,
+            outgoing.share,
+            outgoing.was_sent,
+            outgoing.is_released,
         ),
     )
 
 
 def mark_sent(key: str, outgoing: Outgoing) -> JournalEntry:
-    return JournalEntry("queued_sent", (outgoing.packet_id, key, outgoing.number))
+    return JournalEntry("queued_sent", (True, key, outgoing.number))
 
 
 def mark_released(key: str, outgoing: Outgoing) -> JournalEntry:
@@ -132,9 +133,6 @@ def drop_received(key: str, packet_id: int) -> JournalEntry:
 
 
 def put_retained(message: Message) -> JournalEntry:
-    """An empty payload removes what was retained (MQTT 5.0 §3.3.1.3)."""
-    if not message.payload:
-        return JournalEntry("retained_drop", (message.topic,))
     return JournalEntry(
         "retained_put",
         (
@@ -147,18 +145,22 @@ def put_retained(message: Message) -> JournalEntry:
     )
 
 
+def drop_retained(topic: str) -> JournalEntry:
+    return JournalEntry("retained_drop", (topic,))
+
+
 def put_will(key: str, will: WillMessage) -> JournalEntry:
-    message = will.message
     return JournalEntry(
         "will_put",
         (
             key,
-            message.topic,
-            message.payload,
-            message.qos,
-            message.is_retain,
+            will.topic,
+            will.payload,
+            will.qos,
+            will.is_retain,
             will.delay_s,
-            encode_properties(message.properties),
+            will.expiry_s,
+            encode_properties(will.properties),
             will.user,
         ),
     )
@@ -169,36 +171,41 @@ def drop_will(key: str) -> JournalEntry:
 
 
 def load_sessions(connection: Connection, now_us: int) -> dict[str, Session]:
-    """Returns every stored session, none connected; one that was connected when the gateway ended ends now."""
+    """Returns every stored session, none connected; `ended_us` is None for one that was when the gateway ended.
+
+    No session ended after `now_us`, whatever the clock said then.
+    """
     sessions: dict[str, Session] = {}
     for row in connection.execute(select(mqtt_session)):
         session = Session(row.session_key, row.client_id, row.user, row.expiry_s)
-        session.ended_us = row.ended_us if row.ended_us is not None else now_us
+        session.is_stored = True
+        session.ended_us = min(row.ended_us, now_us) if row.ended_us is not None else None
         sessions[row.session_key] = session
     for row in connection.execute(select(mqtt_subscription)):
         if (found := sessions.get(row.session_key)) is not None:
-            found.subscriptions[row.filter] = Subscription.from_row(
-                row.filter, row.qos, row.options, row.subscription_id
-            )
+            found.subscribe(Subscription.from_row(row.filter, row.qos, row.options, row.subscription_id))
     for row in connection.execute(select(mqtt_received)):
         if (found := sessions.get(row.session_key)) is not None:
             found.received.add(row.packet_id)
     queued = select(mqtt_queued).order_by(mqtt_queued.c.session_key, mqtt_queued.c.number)
     for row in connection.execute(queued):
-        if (found := sessions.get(row.session_key)) is None:
-            continue
-        message = Message(
-            row.topic, row.payload, row.qos, row.retain, decode_properties(row.properties), row.expires_us
-        )
-        outgoing = Outgoing(row.number, message, row.qos, row.retain, tuple(json.loads(row.subscription_ids)))
-        found.next_number = row.number + 1
-        if row.packet_id is None:
-            found.enqueue(outgoing)
-        else:
-            outgoing.packet_id = row.packet_id
-            outgoing.is_released = row.is_released
-            found.inflight[row.packet_id] = outgoing
+        if (found := sessions.get(row.session_key)) is not None:
+            found.restore(_outgoing(row))
     return sessions
+
+
+def _outgoing(row: Row[tuple[object, ...]]) -> Outgoing:
+    properties = decode_properties(row.properties)
+    return Outgoing(
+        row.number,
+        Message(row.topic, row.payload, row.qos, row.retain, properties, row.expires_us),
+        row.qos,
+        row.retain,
+        tuple(json.loads(row.subscription_ids)),
+        row.share,
+        row.was_sent,
+        row.is_released,
+    )
 
 
 def load_retained(connection: Connection) -> list[Message]:
@@ -210,12 +217,17 @@ def load_retained(connection: Connection) -> list[Message]:
 
 
 def load_wills(connection: Connection) -> dict[str, WillMessage]:
-    """Returns the wills of clients that were connected when the gateway ended, by session key."""
+    """Returns the wills that were not published when the gateway ended, by session key."""
     return {
         row.session_key: WillMessage(
-            Message(row.topic, row.payload, row.qos, row.retain, decode_properties(row.properties)),
-            row.delay_s,
+            row.topic,
+            row.payload,
+            row.qos,
+            row.retain,
             row.user,
+            row.delay_s,
+            row.expiry_s,
+            decode_properties(row.properties),
         )
         for row in connection.execute(select(mqtt_will))
     }

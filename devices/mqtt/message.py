@@ -1,9 +1,16 @@
 """Application messages and subscriptions as the broker keeps them, whichever version they came in."""
 
 import msgspec
-from mqtt5 import PublishPacket, QoS, RetainHandling, TopicFilter, Will
+from mqtt5 import PublishPacket, RetainHandling, TopicFilter, Will
+
+from devices.mqtt.wire import QOS
 
 SECOND_US = 1_000_000
+PACKET_IDS = 0xFFFF
+
+MESSAGE_OVERHEAD_BYTES = 400
+USER_PROPERTY_OVERHEAD_BYTES = 160
+"""What holding one costs beside its text, so that a cap in bytes caps memory and not only text."""
 
 
 class Properties(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
@@ -14,6 +21,15 @@ class Properties(msgspec.Struct, frozen=True, omit_defaults=True, array_like=Tru
     response_topic: str | None = None
     correlation_data: bytes | None = None
     user_properties: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        return (
+            len(self.content_type or "")
+            + len(self.response_topic or "")
+            + len(self.correlation_data or b"")
+            + sum(len(name) + len(value) + USER_PROPERTY_OVERHEAD_BYTES for name, value in self.user_properties)
+        )
 
 
 NO_PROPERTIES = Properties()
@@ -32,7 +48,7 @@ def decode_properties(data: bytes) -> Properties:
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One application message. `expires_us`: µs since 1970 UTC, None for never."""
+    """One application message. `expires_us`: µs since 1970 UTC, None for never. `size_bytes`: what it holds."""
 
     topic: str
     payload: bytes
@@ -40,10 +56,13 @@ class Message(msgspec.Struct, frozen=True):
     is_retain: bool
     properties: Properties = NO_PROPERTIES
     expires_us: int | None = None
+    size_bytes: int = 0
 
-    @property
-    def size_bytes(self) -> int:
-        return len(self.topic) + len(self.payload) + 64
+    def __post_init__(self) -> None:
+        size = len(self.topic) + len(self.payload) + MESSAGE_OVERHEAD_BYTES
+        if self.properties is not NO_PROPERTIES:
+            size += self.properties.size_bytes
+        msgspec.structs.force_setattr(self, "size_bytes", size)
 
 
 def properties_of(packet: PublishPacket | Will) -> Properties:
@@ -65,13 +84,13 @@ def properties_of(packet: PublishPacket | Will) -> Properties:
     )
 
 
-def message_of(packet: PublishPacket | Will, topic: str, now_us: int) -> Message:
-    """Returns the message that a PUBLISH or a will carries; `topic` with its alias resolved."""
+def message_of(packet: PublishPacket, topic: str, now_us: int) -> Message:
+    """Returns the message that a PUBLISH carries; `topic` with its alias resolved."""
     expiry_s = packet.message_expiry_interval
     return Message(
         topic,
-        packet.payload or b"",
-        int(packet.qos),
+        packet.payload,
+        packet.qos.value,
         packet.retain,
         properties_of(packet),
         None if expiry_s is None else now_us + expiry_s * SECOND_US,
@@ -92,6 +111,10 @@ class Subscription(msgspec.Struct, frozen=True):
     def options(self) -> int:
         return int(self.no_local) | int(self.retain_as_published) << 1 | self.retain_handling << 2
 
+    @property
+    def size_bytes(self) -> int:
+        return len(self.filter) + MESSAGE_OVERHEAD_BYTES
+
     @classmethod
     def of(cls, entry: TopicFilter, subscription_id: int | None) -> "Subscription":
         return cls(
@@ -109,9 +132,11 @@ class Subscription(msgspec.Struct, frozen=True):
 
 
 class Outgoing(msgspec.Struct):
-    """A message on its way to one session. `number`: its place in the session's order.
+    """A message on its way to one session. `number`: its place in the session's order, 0 for QoS 0, which has none.
 
-    `share`: the shared subscription it came through, so that another member can get it if this session ends.
+    The packet id follows from the number, so it is on disk before the message is sent, and the same message goes
+    again under the same id after a crash. `share`: the shared subscription it came through, so that another member
+    can get it if this session ends. `was_sent`: perhaps, on an earlier connection; it goes as a duplicate.
     """
 
     number: int
@@ -120,20 +145,24 @@ class Outgoing(msgspec.Struct):
     is_retain: bool
     subscription_ids: tuple[int, ...] = ()
     share: str | None = None
-    packet_id: int | None = None
+    was_sent: bool = False
     is_released: bool = False
 
-    def packet(self, topic: str, alias: int | None, now_us: int, *, is_duplicate: bool) -> PublishPacket:
+    @property
+    def packet_id(self) -> int:
+        return (self.number - 1) % PACKET_IDS + 1
+
+    def packet(self, topic: str, alias: int | None, now_us: int) -> PublishPacket:
         """Returns the PUBLISH to send, with what is left of its expiry (MQTT 5.0 §3.3.2.3.3)."""
         message, properties = self.message, self.message.properties
         expires_us = message.expires_us
         return PublishPacket(
             topic,
             message.payload,
-            qos=QoS(self.qos),
+            qos=QOS[self.qos],
             retain=self.is_retain,
-            packet_id=self.packet_id,
-            duplicate=is_duplicate,
+            packet_id=self.packet_id if self.qos else None,
+            duplicate=self.was_sent,
             payload_format_indicator=properties.payload_format_indicator,
             message_expiry_interval=(
                 None if expires_us is None else max(1, (expires_us - now_us + SECOND_US - 1) // SECOND_US)

@@ -1,6 +1,6 @@
 """Who gets a message: subscriptions of all sessions, overlapping and shared ones included. No I/O."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from devices.mqtt.message import Subscription
 from devices.mqtt.session import Session
@@ -8,32 +8,81 @@ from devices.mqtt.topic_tree import SubscriptionTree
 from devices.mqtt.topics import split_share
 
 MAX_CACHED = 50_000
+MAX_CACHED_TOPIC = 256
+"""Topics longer than this are matched each time: the cache must not hold what a peer invents."""
 
 
-@dataclass(slots=True, eq=False)
+class Receiver:
+    """A session and what its subscriptions to a topic come to: overlapping ones give one copy, with the highest QoS
+    and every identifier (MQTT 5.0 §3.3.4)."""
+
+    __slots__ = ("has_no_local", "is_retain_kept", "qos", "session", "subscription_ids", "subscriptions")
+
+    def __init__(self, session: Session, subscriptions: tuple[Subscription, ...]) -> None:
+        self.session = session
+        self.subscriptions = subscriptions
+        self.qos = max(found.qos for found in subscriptions)
+        self.is_retain_kept = any(found.retain_as_published for found in subscriptions)
+        self.has_no_local = any(found.no_local for found in subscriptions)
+        self.subscription_ids = tuple(
+            found.subscription_id for found in subscriptions if found.subscription_id is not None
+        )
+
+    def without_no_local(self) -> "Receiver | None":
+        """Returns what is left for the session's own messages [MQTT-3.8.3-3]."""
+        others = tuple(found for found in self.subscriptions if not found.no_local)
+        return Receiver(self.session, others) if others else None
+
+
 class ShareGroup:
     """The members of one shared subscription, served in turn (MQTT 5.0 §4.8.2)."""
 
-    filter: str
-    members: dict[str, tuple[Session, Subscription]] = field(default_factory=dict)
-    turn: int = 0
+    __slots__ = ("_members", "_order", "_turn", "filter")
 
-    def choose(self) -> tuple[Session, Subscription] | None:
-        """Returns the next member; one that is connected if any is, else one whose session is kept."""
-        members = list(self.members.values())
-        connected = [member for member in members if member[0].connection is not None]
-        candidates = connected or [member for member in members if member[0].is_persistent]
-        if not candidates:
-            return None
-        self.turn += 1
-        return candidates[self.turn % len(candidates)]
+    def __init__(self, topic_filter: str) -> None:
+        self.filter = topic_filter
+        self._members: dict[str, Receiver] = {}
+        self._order: list[Receiver] = []
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def put(self, session: Session, subscription: Subscription) -> None:
+        """Adds a member, or replaces its subscription."""
+        self._members[session.key] = Receiver(session, (subscription,))
+        self._order.clear()
+
+    def remove(self, session: Session) -> None:
+        """Harmless if it is no member."""
+        self._members.pop(session.key, None)
+        self._order.clear()
+
+    def choose(self) -> Receiver | None:
+        """Returns the next member: a connected one, rather one that has nothing waiting; else one whose session is
+        kept; None if there is none."""
+        order = self._order
+        if not order:
+            order.extend(self._members.values())
+        connected = kept = None
+        for _ in range(len(order)):
+            self._turn = (self._turn + 1) % len(order)
+            member = order[self._turn]
+            session = member.session
+            if session.connection is not None:
+                if not session.queue:
+                    return member
+                connected = connected or member
+            elif session.is_persistent:
+                kept = kept or member
+        return connected or kept
 
 
 @dataclass(frozen=True, slots=True)
 class Receivers:
-    """Who is subscribed to a topic: sessions with all their matching subscriptions, and shared groups."""
+    """Who is subscribed to a topic: sessions, and shared groups."""
 
-    sessions: tuple[tuple[Session, tuple[Subscription, ...]], ...]
+    sessions: tuple[Receiver, ...]
     groups: tuple[ShareGroup, ...]
 
 
@@ -53,14 +102,12 @@ class Routes:
         """Returns who gets a message to `topic`; `NOBODY` itself where that is nobody."""
         found = self._cache.get(topic)
         if found is None:
-            if len(self._cache) >= MAX_CACHED:
-                self._cache.clear()
-            found = self._cache[topic] = self._match(topic)
+            found = self._match(topic)
+            if len(topic) <= MAX_CACHED_TOPIC:
+                if len(self._cache) >= MAX_CACHED:
+                    self._cache.clear()
+                self._cache[topic] = found
         return found
-
-    def is_wanted(self, topic: str) -> bool:
-        """Whether anybody is subscribed to the topic."""
-        return self.receivers(topic) is not NOBODY
 
     def _match(self, topic: str) -> Receivers:
         by_session: dict[str, tuple[Session, list[Subscription]]] = {}
@@ -69,7 +116,7 @@ class Routes:
         groups = tuple(group for _, _, group in self._shared.match(topic))
         if not by_session and not groups:
             return NOBODY
-        sessions = tuple((session, tuple(found)) for session, found in by_session.values())
+        sessions = tuple(Receiver(session, tuple(found)) for session, found in by_session.values())
         return Receivers(sessions, groups)
 
     def add(self, session: Session, subscription: Subscription) -> None:
@@ -83,7 +130,7 @@ class Routes:
         if group is None:
             group = self._groups[subscription.filter] = ShareGroup(subscription.filter)
             self._shared.add(inner, subscription.filter, group)
-        group.members[session.key] = (session, subscription)
+        group.put(session, subscription)
 
     def remove(self, session: Session, topic_filter: str) -> None:
         """Takes a subscription out; harmless if there is none."""
@@ -94,8 +141,8 @@ class Routes:
             return
         group = self._groups.get(topic_filter)
         if group is not None:
-            group.members.pop(session.key, None)
-            if not group.members:
+            group.remove(session)
+            if not group:
                 del self._groups[topic_filter]
                 self._shared.remove(inner, topic_filter)
 

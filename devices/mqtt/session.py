@@ -1,7 +1,8 @@
 """An MQTT session: the state that outlives a connection (MQTT 5.0 §4.1). No I/O, no clock.
 
-A message to a session waits in `queue`, moves to `inflight` when it is sent with a packet id, and is gone when the
-client has acknowledged it. The order of `inflight` is the order of sending, and of sending again (§4.6).
+A message to a session waits in `queue`, moves to `inflight` when it is sent, and is gone when the client has
+acknowledged it. When the connection ends, what is in flight goes back to the front of the queue, in order, and is
+sent again on the next one (§4.4); only what the client has received of QoS 2 stays, for its PUBREL.
 """
 
 from collections import deque
@@ -16,45 +17,60 @@ if TYPE_CHECKING:
 NEVER_EXPIRES_S = 0xFFFF_FFFF
 
 
+class Held:
+    """What the queues of all sessions hold together."""
+
+    __slots__ = ("size_bytes",)
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+
+
 class Session:
     """One client's session. `user`: the device that signed in; a client id alone does not open another's session."""
 
     __slots__ = (
-        "_next_packet_id",
+        "_held",
         "backlog",
         "client_id",
         "connection",
-        "dropped",
         "ended_us",
         "expiry_s",
+        "held_bytes",
         "inflight",
+        "inflight_bytes",
+        "is_lagging",
+        "is_stored",
         "key",
         "next_number",
         "queue",
-        "queued_bytes",
         "received",
-        "room_calls",
+        "subscription_bytes",
         "subscriptions",
         "user",
+        "waiting",
     )
 
-    def __init__(self, key: str, client_id: str, user: str | None, expiry_s: int) -> None:
+    def __init__(self, key: str, client_id: str, user: str | None, expiry_s: int, held: Held | None = None) -> None:
         self.key = key
         self.client_id = client_id
         self.user = user
         self.expiry_s = expiry_s
         self.connection: Connection | None = None
+        self.is_stored = False  # there are rows of it, or will be with the next commit
         self.ended_us: int | None = None
         self.subscriptions: dict[str, Subscription] = {}
+        self.subscription_bytes = 0
         self.queue: deque[Outgoing] = deque()
         self.inflight: dict[int, Outgoing] = {}
-        self.backlog: deque[tuple[str, Subscription]] = deque()  # retained topics still to be sent
+        self.backlog: dict[str, Subscription] = {}  # whose retained messages are still to be sent, by filter
         self.received: set[int] = set()  # QoS 2 packet ids stored and not yet released
-        self.queued_bytes = 0
-        self.dropped = 0
+        self.held_bytes = 0  # in the queue and in flight
+        self.inflight_bytes = 0
         self.next_number = 1
-        self.room_calls: list[Callable[[], None]] = []
-        self._next_packet_id = 1
+        self.is_lagging = False  # publishers have waited for it long enough
+        self.waiting: dict[Connection, Callable[[], None]] = {}  # publishers that wait, and how they go on
+        self._held = held if held is not None else Held()
 
     @property
     def is_persistent(self) -> bool:
@@ -67,39 +83,117 @@ class Session:
             return False
         return now_us - self.ended_us >= self.expiry_s * 1_000_000
 
+    def count_in(self, held: Held) -> None:
+        """Counts what it holds in `held` from now on."""
+        self._held.size_bytes -= self.held_bytes
+        held.size_bytes += self.held_bytes
+        self._held = held
+
+    # Subscriptions.
+
+    def subscribe(self, subscription: Subscription) -> bool:
+        """Adds or replaces a subscription; returns whether its filter is new."""
+        old = self.subscriptions.get(subscription.filter)
+        self.subscriptions[subscription.filter] = subscription
+        if old is not None:
+            return False
+        self.subscription_bytes += subscription.size_bytes
+        return True
+
+    def unsubscribe(self, topic_filter: str) -> bool:
+        """Removes a subscription; returns whether there was one."""
+        old = self.subscriptions.pop(topic_filter, None)
+        self.backlog.pop(topic_filter, None)
+        if old is None:
+            return False
+        self.subscription_bytes -= old.size_bytes
+        return True
+
+    # Messages to the client.
+
     def take_number(self) -> int:
         """Returns the next place in the order of messages to this session."""
         number = self.next_number
-        self.next_number += 1
+        self.next_number = number + 1
         return number
 
     def enqueue(self, outgoing: Outgoing) -> None:
         """Puts a message behind the others."""
         self.queue.append(outgoing)
-        self.queued_bytes += outgoing.message.size_bytes
+        self._hold(outgoing.message.size_bytes)
 
-    def drop_oldest(self) -> Outgoing | None:
-        """Takes the oldest unsent message out for good, counted; None if all are sent."""
-        if not self.queue:
-            return None
-        self.dropped += 1
-        return self.take_next()
+    def restore(self, outgoing: Outgoing) -> None:
+        """Takes in a message from the journal; they come in their order."""
+        self.next_number = outgoing.number + 1
+        if outgoing.is_released:
+            self.inflight[outgoing.packet_id] = outgoing
+            self.inflight_bytes += outgoing.message.size_bytes
+        else:
+            self.queue.append(outgoing)
+        self._hold(outgoing.message.size_bytes)
 
-    def take_next(self) -> Outgoing:
-        """Takes the next message to send out of the queue."""
+    def can_start(self) -> bool:
+        """Whether the next message's packet id is free: not so only if the client lets one of 65,535 ago hang."""
+        return self.queue[0].packet_id not in self.inflight
+
+    def start(self) -> Outgoing:
+        """Moves the next message from the queue into flight; `can_start` holds."""
         outgoing = self.queue.popleft()
-        self.queued_bytes -= outgoing.message.size_bytes
+        self.inflight[outgoing.packet_id] = outgoing
+        self.inflight_bytes += outgoing.message.size_bytes
         return outgoing
 
-    def assign_packet_id(self, outgoing: Outgoing) -> None:
-        """Gives the message an unused packet id and a place in `inflight`, which has room."""
-        packet_id = self._next_packet_id
-        while packet_id in self.inflight:
-            packet_id = packet_id % 0xFFFF + 1
-        self._next_packet_id = packet_id % 0xFFFF + 1
-        outgoing.packet_id = packet_id
-        self.inflight[packet_id] = outgoing
+    def finish(self, packet_id: int) -> Outgoing:
+        """Takes a message that is in flight out for good."""
+        outgoing = self.inflight.pop(packet_id)
+        self.inflight_bytes -= outgoing.message.size_bytes
+        self._hold(-outgoing.message.size_bytes)
+        return outgoing
 
-    def unfinished(self) -> list[Outgoing]:
-        """Returns everything that the client has not acknowledged, in order."""
-        return [*self.inflight.values(), *self.queue]
+    def drop_next(self) -> Outgoing | None:
+        """Takes the oldest message that is not in flight out for good; None if there is none."""
+        if not self.queue:
+            return None
+        outgoing = self.queue.popleft()
+        self._hold(-outgoing.message.size_bytes)
+        return outgoing
+
+    def rewind(self) -> list[Outgoing]:
+        """The connection is gone: puts what is in flight back to be sent again, in order and before the rest.
+        Returns what had been sent for the first time."""
+        again = [outgoing for outgoing in self.inflight.values() if not outgoing.is_released]
+        for outgoing in again:
+            del self.inflight[outgoing.packet_id]
+            self.inflight_bytes -= outgoing.message.size_bytes
+        self.queue.extendleft(reversed(again))
+        first = [outgoing for outgoing in again if not outgoing.was_sent]
+        for outgoing in first:
+            outgoing.was_sent = True
+        return first
+
+    def remove(self, gone: set[int]) -> None:
+        """Takes messages that wait in the queue out, by number."""
+        kept = deque(outgoing for outgoing in self.queue if outgoing.number not in gone)
+        size = sum(outgoing.message.size_bytes for outgoing in self.queue if outgoing.number in gone)
+        self.queue = kept
+        self._hold(-size)
+
+    def clear(self) -> None:
+        """Takes every message out for good."""
+        self.queue.clear()
+        self.inflight.clear()
+        self.backlog.clear()
+        self.inflight_bytes = 0
+        self._hold(-self.held_bytes)
+
+    def _hold(self, size_bytes: int) -> None:
+        self.held_bytes += size_bytes
+        self._held.size_bytes += size_bytes
+
+    # Publishers that wait until the client has read.
+
+    def release_waiting(self) -> None:
+        """Lets every publisher that waits for this session go on."""
+        waiting, self.waiting = self.waiting, {}
+        for go_on in waiting.values():
+            go_on()

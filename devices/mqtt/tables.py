@@ -26,6 +26,7 @@ mqtt_will = Table(
     Column("qos", SmallInteger, nullable=False),
     Column("retain", Boolean, nullable=False),
     Column("delay_s", BigInteger, nullable=False),
+    Column("expiry_s", BigInteger),  # life of the message once it is published; null: for ever
     Column("properties", LargeBinary, nullable=False),
     Column("user", Text),
 )
@@ -44,7 +45,7 @@ mqtt_queued = Table(
     "mqtt_queued",
     metadata,
     Column("session_key", Text, primary_key=True),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),  # order within the session
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # order in the session; gives the packet id
     Column("topic", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("qos", SmallInteger, nullable=False),
@@ -52,7 +53,8 @@ mqtt_queued = Table(
     Column("properties", LargeBinary, nullable=False),
     Column("subscription_ids", Text, nullable=False),  # JSON list
     Column("expires_us", BigInteger),
-    Column("packet_id", Integer),  # set before a QoS 2 message is first sent
+    Column("share", Text),  # filter of the shared subscription that it came through
+    Column("was_sent", Boolean, nullable=False, default=False),  # on a connection that has ended
     Column("is_released", Boolean, nullable=False, default=False),  # PUBREC came: only PUBREL is left
     sqlite_with_rowid=False,
 )
