@@ -24,7 +24,7 @@ def mosquitto(tmp_path: Path) -> Iterator[MosquittoProcess]:
 async def test_a_command_reaches_its_device(mosquitto: MosquittoProcess, qos: int) -> None:
     heard: list[tuple[bytes, int]] = []
     async with publisher(mosquitto.port) as device, running_bridge(mosquitto.port, HeldSink()) as bridge:
-        device.on_message = lambda _client, _userdata, message: heard.append((message.payload, message.qos))
+        device.on_message = lambda _client, _userdata, message: heard.append((bytes(message.payload), message.qos))
         granted: list[int] = []
         device.on_subscribe = lambda _client, _userdata, mid, _codes, _properties: granted.append(mid)
         device.subscribe(TOPIC, 2)
@@ -43,7 +43,7 @@ async def test_a_command_waits_for_the_line(mosquitto: MosquittoProcess) -> None
         running_bridge(line.port, HeldSink(), canary_s=0.2, canary_wait_s=0.4) as bridge,
     ):
         granted: list[int] = []
-        device.on_message = lambda _client, _userdata, message: heard.append(message.payload)
+        device.on_message = lambda _client, _userdata, message: heard.append(bytes(message.payload))
         device.on_subscribe = lambda _client, _userdata, mid, _codes, _properties: granted.append(mid)
         device.subscribe(TOPIC, 1)
         await eventually(lambda: granted)

@@ -91,7 +91,7 @@ async def test_our_own_commands_do_not_come_back(tmp_path: Path) -> None:
             running_bridge(mosquitto.port, sink, subscribe=("sg/#",)) as bridge,
         ):
             heard: list[bytes] = []
-            client.on_message = lambda _client, _userdata, message: heard.append(message.payload)
+            client.on_message = lambda _client, _userdata, message: heard.append(bytes(message.payload))
             client.subscribe("sg/lock/cmd/open", 1)
             await published(client, [b"heard"], topic="sg/lock/cmd/open")
             bridge.publish("sg/lock/cmd/open", b"{}", qos=1)
