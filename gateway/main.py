@@ -325,6 +325,8 @@ class Gateway:
             return None
         for event in provided.events:
             log.info("certificate", what=event)
+        for aside in provided.set_aside:
+            log.warning("certificate_set_aside", file=str(aside), hint="it could not be read; a new one is in use")
         return certificates.ssl_context(
             section.certificate or provided.certificate,
             section.key or provided.key,
@@ -368,6 +370,8 @@ class Gateway:
         bridge = self._bridge
         return Status(
             node=self._configuration.node.name,
+            school=self._configuration.school.name,
+            timezone=self._configuration.school.timezone,
             version=self._version,
             started_at=rfc3339.text(self._started_us),
             now=rfc3339.text(wall_us()),

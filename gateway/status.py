@@ -55,9 +55,11 @@ class AlertFigures:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The object of `GET /api/v1/status` and of the live kind `status`."""
+    """The object of `GET /api/v1/status` and of the live kind `status`. `timezone`: where the school's days begin."""
 
     node: str
+    school: str
+    timezone: str
     version: str
     started_at: rfc3339.Moment
     now: rfc3339.Moment
