@@ -39,7 +39,7 @@ export function ValuesPanel() {
         empty={t.overview.no_values}
         retry={() => void school.loadSeries()}
       >
-        <div class="scroll" tabIndex={0} role="region" aria-label={t.overview.values}>
+        <div class="scroll" tabIndex={0} role="group" aria-label={t.overview.values}>
           <table class="table summaries">
             <caption class="unseen">{t.overview.values}</caption>
             <thead>
