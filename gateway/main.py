@@ -46,6 +46,7 @@ from gateway.ingest import Ingest
 from gateway.live import Hub, Kind
 from gateway.metrics import GatewayCollector
 from gateway.schedule import scheduled
+from gateway.sources import Sources
 from gateway.statements import compile_for
 from gateway.status import (
     BridgeFigures,
@@ -194,13 +195,13 @@ class Gateway:
         clock.judge(wall_us())
         dead_letters = ByteCap(dead_letter, settings.dead_letter_bytes)
         kept_frames = ByteCap(kept_frame, settings.kept_frame_bytes)
+        statements = compile_for(engine.dialect, {**journal.STATEMENTS, **replay.STATEMENTS})
         ingest = Ingest(
-            self._registry,
-            compile_for(engine.dialect, {**journal.STATEMENTS, **replay.STATEMENTS}),
+            Sources(self._registry, statements, clock.note_stamp),
+            statements,
             school_key,
             wall_us,
             lambda: clock.is_right,
-            clock.note_stamp,
             dead_letters,
             kept_frames,
             Discovery(),

@@ -19,6 +19,7 @@ from gateway.bounded import ByteCap
 from gateway.committed import Committed
 from gateway.discovery import Discovery
 from gateway.ingest import Ingest
+from gateway.sources import Sources
 from gateway.statements import compile_for
 from gateway.store import database
 from gateway.store.store import Store
@@ -89,13 +90,13 @@ async def writing_store(
         registry.refresh(connection)
     dead, kept = ByteCap(dead_letter, cap_bytes), ByteCap(kept_frame, cap_bytes)
     clock = [True]
+    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **replay.STATEMENTS})
     ingest = Ingest(
-        registry,
-        compile_for(engine.dialect, {**journal.STATEMENTS, **replay.STATEMENTS}),
+        Sources(registry, statements, lambda _device, _ahead_us: None),
+        statements,
         SCHOOL_KEY,
         now_us,
         lambda: clock[0],
-        lambda _device, _ahead_us: None,
         dead,
         kept,
         Discovery(),

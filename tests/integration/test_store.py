@@ -232,6 +232,21 @@ async def test_a_device_that_invents_measurements_is_stopped(store: WritingStore
     assert await store.rows("SELECT count(*) FROM dead_letter") == [(1,)]
 
 
+async def test_a_late_reading_makes_its_hour_due_again_each_time(store: WritingStore) -> None:
+    late_ms = (now_us() - 7_200_000_000) // 1000
+    for seq in range(2):
+        await store.take(telemetry("d1", json.dumps({"at": late_ms, "values": {"temperature_c": seq}})))
+        assert await store.rows("SELECT count(*) FROM roll_up_due") == [(1,)]
+        await store.store.write(lambda connection: connection.execute(text("DELETE FROM roll_up_due")))
+
+
+async def test_a_peer_that_invents_devices_is_stopped(store: WritingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.sources.MAX_SEEN_DEVICES", 5)
+    await store.take(*(telemetry(f"invented-{number}", values()) for number in range(8)))
+    assert await store.rows("SELECT count(*) FROM device WHERE state = 'seen'") == [(5,)]
+    assert await store.rows("SELECT DISTINCT reason FROM dead_letter") == [("5 devices wait to be adopted already",)]
+
+
 async def test_home_assistant_devices_are_found_kept_and_replayed(store: WritingStore) -> None:
     config = json.dumps(
         {
