@@ -154,6 +154,7 @@ class AlertStage:
         """Restores what was, then evaluates until `close`. Raises only what has no name here."""
         await self._restore()
         self._ready.set()
+        self._wake.set()
         while True:
             await self._rest()
             is_last = self._closing.is_set()

@@ -13,7 +13,7 @@ jumps = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(minutes=st.lists(jumps, min_size=10, max_size=40), is_stamping=st.booleans(), value=st.sampled_from([20, 31]))
 def test_a_clock_that_jumps_about_raises_and_ends_nothing(minutes: list[int], is_stamping: bool, value: float) -> None:
     bench = Bench(HOT, QUIET)
