@@ -15,12 +15,12 @@ from tests.eventually import eventually
 
 @asynccontextmanager
 async def running_bridge(
-    port: int, sink: Sink, *, is_connected: bool = True, host: str = "127.0.0.1", **more: object
+    port: int, sink: Sink, *, is_connected: bool = True, wait_share: float = 0.1, **more: object
 ) -> AsyncIterator[Bridge]:
-    """Runs a bridge, and cancels it at the end. `more`: of its settings."""
+    """Runs a bridge, and cancels it at the end. `wait_share`: of its longest waits; `more`: of its settings."""
     chosen = {"client_id": "bridge", "subscribe": ("sg/+/telemetry",), "quiet_s": 0.2, **more}
-    settings = BridgeSettings(host, port, **chosen)  # type: ignore[arg-type]  # each test names its own
-    bridge = Bridge(settings, sink, lambda: time.time_ns() // 1000, lambda: 0.1)
+    settings = BridgeSettings("127.0.0.1", port, **chosen)  # type: ignore[arg-type]  # each test names its own
+    bridge = Bridge(settings, sink, lambda: time.time_ns() // 1000, lambda: wait_share)
     task = asyncio.create_task(bridge.run())
     try:
         if is_connected:

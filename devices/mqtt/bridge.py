@@ -29,7 +29,7 @@ from devices.mqtt.backoff import Backoff
 from devices.mqtt.canary import Canary, topic_of
 from devices.mqtt.grants import Grants
 from devices.mqtt.harvest import Harvest, NotOurs
-from devices.mqtt.inlet import Inlet
+from devices.mqtt.inlet import Inlet, InletCounters
 from devices.mqtt.line import SESSION_TAKEN_OVER, Address, Greeting, Hearing, Line, LineLost, Session
 from devices.mqtt.outgoing import OutgoingQueue
 from devices.mqtt.subscriptions import Subscriptions
@@ -90,23 +90,18 @@ class BridgeSettings:
     max_packet_bytes: int = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class BridgeCounters:
-    """Totals since the start; see `InletCounters`. `retained`: messages taken from the broker's retained store;
-    `refused`: subscriptions and publications that the broker refused; `dropped`: publications that could not leave
-    in time. `connections` minus one are the reconnects."""
+@dataclass(slots=True)
+class BridgeCounters(InletCounters):
+    """More totals since the start. `retained`: messages taken from the broker's retained store; `refused`: what the
+    broker did not let us subscribe or publish; `dropped`: what could not be published in time. The reconnects are
+    `connections` less one."""
 
-    received_total: int
-    acknowledged_total: int
-    redelivered_total: int
-    further_copies_total: int
-    strays_total: int
-    retained_total: int
-    connections_total: int
-    failures_total: int
-    canaries_lost_total: int
-    refused_total: int
-    dropped_total: int
+    retained_total: int = 0
+    connections_total: int = 0
+    failures_total: int = 0
+    canaries_lost_total: int = 0
+    refused_total: int = 0
+    dropped_total: int = 0
 
 
 class Bridge:
@@ -134,8 +129,14 @@ class Bridge:
         self._canary_packet_id: int | None = None
         self._subscriptions = Subscriptions(settings.subscribe)
         self._grants = Grants(self._subscriptions, self._canary_topic)
+        self.counters = BridgeCounters()
         self._inlet = Inlet(
-            self._subscriptions, settings.receive_max, sink, now_us, self._canary_topic, self._canary.came_back
+            self._subscriptions,
+            sink,
+            now_us,
+            self._canary_topic,
+            self._canary.came_back,
+            self.counters,
         )
         self._outgoing = OutgoingQueue(OUTGOING_KEPT_S, OUTGOING_BYTES)
         self._line: Line | None = None
@@ -148,11 +149,6 @@ class Bridge:
         self._errors = 0
         self._told: set[str] = set()
         self._failures_told: set[str] = set()
-        self._retained_total = 0
-        self._connections_total = 0
-        self._failures_total = 0
-        self._canaries_lost_total = 0
-        self._refused_total = 0
         self.state = State.CONNECTING
         self.reason: str | None = None
 
@@ -166,8 +162,7 @@ class Bridge:
                 await self._hold_a_line()
             except LineLost as error:
                 self._note_failure(error)
-            self._lost_s = time.monotonic()
-            self._backoff.note_lived(self._lost_s - opened_s)
+            self._backoff.note_lived(time.monotonic() - opened_s)
             await asyncio.sleep(self._backoff.next_s())
 
     def publish(self, topic: str, payload: bytes, qos: int) -> None:
@@ -181,23 +176,6 @@ class Bridge:
         if qos > 0 or self._line is not None:
             self._outgoing.add(topic, payload, qos, time.monotonic())
             self._send_outgoing()
-
-    @property
-    def counters(self) -> BridgeCounters:
-        inlet = self._inlet.counters
-        return BridgeCounters(
-            inlet.received_total,
-            inlet.acknowledged_total,
-            inlet.redelivered_total,
-            inlet.further_copies_total,
-            inlet.strays_total,
-            self._retained_total,
-            self._connections_total,
-            self._failures_total,
-            self._canaries_lost_total,
-            self._refused_total,
-            self._outgoing.dropped_total,
-        )
 
     # One connection.
 
@@ -226,7 +204,9 @@ class Bridge:
                 await asyncio.wait({self._harvest_task}, timeout=DRAIN_WITHIN_S)  # was it the harvest? It will say so
             raise
         finally:
-            self._line = None
+            if self._line is not None:
+                self._line = None
+                self._lost_s = time.monotonic()
             self._inlet.disconnected()
             await line.close()
             if self._harvest_task is not None:
@@ -236,7 +216,7 @@ class Bridge:
 
     def _begin(self, line: Line, greeting: Greeting) -> None:
         now_s = time.monotonic()
-        self._connections_total += 1
+        self.counters.connections_total += 1
         was_away_s = 0.0 if self._lost_s is None else now_s - self._lost_s
         if was_away_s > HARVEST_AFTER_S or not greeting.is_session_present:
             self._is_harvest_due = True
@@ -274,7 +254,7 @@ class Bridge:
         if line.paused_s(now_s) > 0 or self._inlet.waits_s(now_s) > self._settings.canary_wait_s / 2:
             canary.note_busy(now_s)  # it is the store that is slow, and the broker may wait for us
         elif canary.is_overdue(now_s):
-            self._canaries_lost_total += 1
+            self.counters.canaries_lost_total += 1
             raise Deaf("connected, but nothing comes in, not even our own message")
         elif canary.is_due(now_s):
             self._canary_packet_id = line.publish(self._canary_topic, canary.fly(now_s), 1, CANARY_EXPIRY_S)
@@ -321,7 +301,7 @@ class Bridge:
             self._is_harvest_due = False
             log.info("bridge_retained_taken", messages=harvest.taken_total)
         finally:
-            self._retained_total += harvest.taken_total
+            self.counters.retained_total += harvest.taken_total
             self._inlet.live_topics = None
 
     # What the broker says.
@@ -357,6 +337,7 @@ class Bridge:
             self._prove()
 
     def _send_outgoing(self) -> None:
+        self.counters.dropped_total = self._outgoing.dropped_total
         line = self._line
         if line is None:
             return
@@ -382,7 +363,7 @@ class Bridge:
         if self._errors:
             log.info("bridge_recovered", previous_errors=self._errors)
         else:
-            log.info("bridge_connected", host=self._settings.host, port=self._settings.port)
+            log.info("bridge_connected", broker=f"{self._settings.host}:{self._settings.port}")
         self._errors = 0
         self._failures_told.clear()
 
@@ -390,13 +371,16 @@ class Bridge:
         self.state = State.DEAF if isinstance(error, Deaf) else State.CONNECTING
         self.reason = error.reason
         self._errors += 1
-        self._failures_total += 1
+        self.counters.failures_total += 1
         if error.reason not in self._failures_told and len(self._failures_told) < MAX_TOLD:
             self._failures_told.add(error.reason)
-            log.warning("bridge_failed", reason=error.reason, host=self._settings.host, port=self._settings.port)
+            where = f"{self._settings.host}:{self._settings.port}"
+            hint = f"{self._canary_topic} must be granted to the bridge's user at the broker"
+            more = {"hint": hint} if isinstance(error, Deaf) else {}
+            log.warning("bridge_failed", reason=error.reason, broker=where, **more)
 
     def _note_refusal(self, topic: str, refusal: str) -> None:
-        self._refused_total += 1
+        self.counters.refused_total += 1
         hint = "grant it to the bridge's user at the broker"
         self._tell("bridge_refused", topic=topic, reason=refusal, hint=hint)
 

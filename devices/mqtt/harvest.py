@@ -16,6 +16,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from devices.errors import DeviceError
 from devices.frame import Frame, Intake, Sink
+from devices.mqtt.inlet import FRAME_OVERHEAD_BYTES
 from devices.mqtt.line import Address, Hearing, Line, LineLost, Session
 from devices.mqtt.subscriptions import Subscription, Subscriptions
 
@@ -23,7 +24,6 @@ MAX_ROUNDS = 8
 AHEAD_BYTES = 1 << 18
 """What may be handed in and not yet committed."""
 
-FRAME_OVERHEAD_BYTES = 200
 SILENT_AFTER_S = 30.0
 POLL_S = 0.1
 SESSION_EXPIRY_S = 1

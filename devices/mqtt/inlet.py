@@ -40,14 +40,14 @@ class Inlet:
     def __init__(
         self,
         subscriptions: Subscriptions,
-        receive_max: int,
         sink: Sink,
         now_us: Callable[[], int],
         own_topic: str,
         on_own: Callable[[bytes], object],
+        counters: InletCounters,
     ) -> None:
         self._subscriptions = subscriptions
-        self._window = Window(receive_max)
+        self._window = Window()
         self._sink = sink
         self._now_us = now_us
         self._own_topic = own_topic
@@ -62,7 +62,7 @@ class Inlet:
         self.drained.set()
         self.live_topics: set[str] | None = None
         """Topics of the messages since this was last set to an empty set."""
-        self.counters = InletCounters()
+        self._counters = counters
 
     def connected(self, line: Line, *, is_session_present: bool) -> None:
         """Acknowledgements leave on `line` from now on, those of what came on earlier ones nowhere."""
@@ -87,7 +87,7 @@ class Inlet:
             if message.qos and self._line is not None:
                 self._line.ack(message.mid, message.qos)
             return
-        counters = self.counters
+        counters = self._counters
         counters.received_total += 1
         counters.redelivered_total += message.dup
         if not self._subscriptions.is_wanted(topic):
@@ -134,11 +134,11 @@ class Inlet:
 
     def _ack(self, packet_id: int, qos: int) -> None:
         if qos and self._line is not None and self._line.ack(packet_id, qos):
-            self.counters.acknowledged_total += 1
+            self._counters.acknowledged_total += 1
 
     def _note_stray(self, topic: str) -> None:
-        self.counters.strays_total += 1
-        if self.counters.strays_total == 1:
+        self._counters.strays_total += 1
+        if self._counters.strays_total == 1:
             log.warning(
                 "bridge_stray_message",
                 topic=topic,

@@ -380,8 +380,8 @@ class Line:
         reason_codes: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
-        code = reason_codes[0]
-        self._hearing.on_subscribed(packet_id, _refusal(code), code.value < 1)
+        for code in reason_codes[:1]:  # a SUBACK without any answers nothing
+            self._hearing.on_subscribed(packet_id, _refusal(code), code.value < 1)
 
     def _on_publish(
         self,

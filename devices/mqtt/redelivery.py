@@ -6,21 +6,20 @@ connection may be on its way to the disk, or committed while there was no connec
 
 - An acknowledgement leaves only on the connection that the delivery came on last.
 - A message that comes again is not handed in again: its acknowledgement follows the commit of the first copy.
-- An acknowledgement may have been lost with the connection, so the latest are remembered. The broker may send
-  `receive_max` messages ahead of them; Mosquitto 2.0 does not count what it sends again, so after a few broken
-  connections it is several times that.
+- An acknowledgement may have been lost with the connection, so the latest are remembered: many more than
+  `receive_max`, because Mosquitto 2.0 does not count what it sends again, and gets further ahead with every cut.
 
 A message comes again if it has DUP, an identifier that is known, and the same topic and payload. Without DUP it is
 taken as new, whatever it looks like: two pupils may tap alike, and a row too many can be found later by its event
 key, one too few cannot. All this is memory: after a restart of the program only the event key tells.
 """
 
-from collections import OrderedDict
+from array import array
 from collections.abc import Iterable
 
-REMEMBERED_WINDOWS = 16
-MAX_REMEMBERED = 32_768
-"""Half of all packet identifiers: a broker that counts them up gives none of these to another message meanwhile."""
+PACKET_IDS = 65_536
+MAX_REMEMBERED = PACKET_IDS // 2
+"""A broker that counts its packet identifiers up gives none of these to another message meanwhile."""
 
 
 class Delivery:
@@ -37,14 +36,17 @@ class Delivery:
 
 
 class Window:
-    """The deliveries of one session. `receive_max` as announced to the broker (MQTT 5.0 §3.1.2.11.3)."""
+    """The deliveries of one session."""
 
-    def __init__(self, receive_max: int) -> None:
-        self._remembered = min(REMEMBERED_WINDOWS * receive_max, MAX_REMEMBERED)
+    def __init__(self) -> None:
         self._connection_no = 0
         self._waiting: dict[int, Delivery] = {}
         self._earlier: dict[int, Delivery] = {}
-        self._acknowledged: OrderedDict[int, Delivery] = OrderedDict()
+        # By packet identifier: the fingerprint of what was acknowledged last, and when in the order of all. 1 MiB.
+        self._fingerprints = array("q", bytes(8 * PACKET_IDS))
+        self._numbers = array("q", bytes(8 * PACKET_IDS))
+        self._acknowledged = 0
+        self._forgotten = 0
 
     def connected(self, *, is_session_present: bool) -> None:
         """A new connection. Without the session the broker has forgotten every packet identifier."""
@@ -53,7 +55,7 @@ class Window:
             self._earlier.update(self._waiting)
         else:
             self._earlier.clear()
-            self._acknowledged.clear()
+            self._forgotten = self._acknowledged
         self._waiting.clear()
 
     def take(self, packet_id: int, qos: int, topic: str, payload: bytes, *, is_dup: bool) -> tuple[Delivery, bool]:
@@ -62,14 +64,18 @@ class Window:
         If it is not new and `is_committed`, it is to be acknowledged at once; otherwise `committed` will say so.
         """
         fingerprint = hash((topic, payload))
+        delivery = Delivery(packet_id, qos, fingerprint, self._connection_no)
         if is_dup:
-            known = self._earlier.pop(packet_id, None) or self._acknowledged.get(packet_id)
-            if known is not None and known.fingerprint == fingerprint:
-                known.connection_no = self._connection_no
-                if not known.is_committed:
-                    self._waiting[packet_id] = known
-                return known, False
-        delivery = self._waiting[packet_id] = Delivery(packet_id, qos, fingerprint, self._connection_no)
+            earlier = self._earlier.pop(packet_id, None)
+            if earlier is not None and earlier.fingerprint == fingerprint:
+                earlier.connection_no = self._connection_no
+                if not earlier.is_committed:
+                    self._waiting[packet_id] = earlier
+                return earlier, False
+            if self._is_remembered(packet_id) and self._fingerprints[packet_id] == fingerprint:
+                delivery.is_committed = True
+                return delivery, False
+        self._waiting[packet_id] = delivery
         return delivery, True
 
     def committed(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
@@ -82,8 +88,10 @@ class Window:
                 packet_id = delivery.packet_id
                 if self._waiting.get(packet_id) is delivery:
                     del self._waiting[packet_id]
-                self._acknowledged[packet_id] = delivery
-                self._acknowledged.move_to_end(packet_id)
-        while len(self._acknowledged) > self._remembered:
-            self._acknowledged.popitem(last=False)
+                self._acknowledged += 1
+                self._numbers[packet_id] = self._acknowledged
+                self._fingerprints[packet_id] = delivery.fingerprint
         return leaving
+
+    def _is_remembered(self, packet_id: int) -> bool:
+        return self._numbers[packet_id] > max(self._forgotten, self._acknowledged - MAX_REMEMBERED)

@@ -1,6 +1,8 @@
 """The bridge and a real Mosquitto whose line is cut, which is restarted, which goes deaf, which has a lot to say."""
 
 import asyncio
+import contextlib
+import random
 import resource
 import socket
 import struct
@@ -32,7 +34,7 @@ async def test_a_line_cut_in_mid_flow_again_and_again_loses_and_doubles_nothing(
     async with (
         CutLine(mosquitto.port) as line,
         publisher(mosquitto.port) as client,
-        running_bridge(line.port, sink, receive_max=100) as bridge,
+        running_bridge(line.port, sink, receive_max=100, wait_share=0.01) as bridge,
     ):
         for number in range(3_000):
             client.publish("sg/a/telemetry", b"%d" % number, 1)
@@ -111,6 +113,60 @@ async def test_a_line_that_swallows_what_we_say_is_found_out_too(mosquitto: Mosq
         line.swallowed.clear()
         await eventually(lambda: len(sink.frames) >= 30)
     assert sink.payloads == numbered(30)
+
+
+async def test_a_store_that_takes_nothing_for_long_leaves_the_messages_with_the_broker(
+    mosquitto: MosquittoProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devices.mqtt.bridge.PAUSE_LIMIT_S", 0.3)  # not half a minute
+    sink = HeldSink(is_open=False, cap_bytes=2_000)
+    async with publisher(mosquitto.port) as client, running_bridge(mosquitto.port, sink, receive_max=50) as bridge:
+        for number in range(1_000):
+            client.publish("sg/a/telemetry", b"%d" % number, 1)
+        await eventually(lambda: bridge.reason == "waiting for the store to take more in")
+        assert bridge.state == "connecting"
+        assert len(sink.held_frames) <= 50
+        sink.open()
+        await eventually(lambda: bridge.state == "connected")
+        await eventually(lambda: len(sink.frames) >= 1_000)
+    assert sink.payloads == numbered(1_000)
+
+
+async def test_a_broker_that_lies_ends_its_own_connection_and_nothing_else() -> None:
+    draw = random.Random(7)
+    honest = b"\x20\x03\x00\x00\x00"
+    packets = [
+        b"\x32\x14\x00\x04sg/a\x00\x05\x00" + bytes(10),  # PUBLISH with QoS 1, 2, 0, and a topic that is no UTF-8
+        b"\x34\x10\x00\x04sg/a\x00\x07\x00payload",
+        b"\x30\x0c\x00\x04sg/a\x02\x01\x01abcd",
+        b"\x30\x0e\x00\x04sg/\xff\x00abcdefg",
+        b"\x90\x04\x00\x01\x00\x01\x90\x03\x00\x02\x00",  # SUBACK, and one without reason codes
+        b"\x40\x02\x00\x03\x50\x02\x00\x01\x62\x02\x00\x07",
+        b"\xe0\x02\x81\x00\xd0\x00\xf0\x00\xc0\x00\x82\x00\x20\x03\x01\x00\x00",
+    ]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            await reader.read(1)
+            said = bytearray(honest if draw.random() < 0.9 else draw.randbytes(5))
+            for _ in range(draw.randrange(1, 12)):
+                packet = bytearray(draw.choice(packets))
+                for _ in range(draw.randrange(3)):
+                    packet[draw.randrange(len(packet))] = draw.randrange(256)
+                said += packet
+            writer.write(said)
+            await writer.drain()
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    sink = HeldSink()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = int(server.sockets[0].getsockname()[1])
+        async with running_bridge(port, sink, subscribe=("sg/#",), is_connected=False, wait_share=0.0) as bridge:
+            await eventually(lambda: bridge.counters.failures_total >= 500)
+    assert all(isinstance(frame.payload, bytes) for frame in sink.frames)
 
 
 async def test_the_canary_is_no_frame(mosquitto: MosquittoProcess) -> None:

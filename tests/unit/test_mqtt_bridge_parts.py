@@ -3,7 +3,7 @@
 from devices.mqtt.backoff import Backoff
 from devices.mqtt.canary import Canary, topic_of
 from devices.mqtt.outgoing import OutgoingQueue
-from devices.mqtt.redelivery import Window
+from devices.mqtt.redelivery import MAX_REMEMBERED, Window
 from devices.mqtt.subscriptions import Subscriptions, cross, without_covered
 
 TOPIC = "sg/a/telemetry"
@@ -84,7 +84,7 @@ def test_a_canarys_topic_is_one_level_below_its_prefix_for_any_client_id() -> No
 
 
 def test_an_acknowledgement_leaves_after_the_commit_on_the_same_connection() -> None:
-    window = Window(10)
+    window = Window()
     window.connected(is_session_present=False)
     first, is_new = window.take(1, 1, TOPIC, b"1", is_dup=False)
     second, _ = window.take(2, 1, TOPIC, b"2", is_dup=False)
@@ -93,7 +93,7 @@ def test_an_acknowledgement_leaves_after_the_commit_on_the_same_connection() -> 
 
 
 def test_a_delivery_of_an_earlier_connection_is_not_acknowledged_on_the_next() -> None:
-    window = Window(10)
+    window = Window()
     window.connected(is_session_present=False)
     delivery, _ = window.take(1, 1, TOPIC, b"1", is_dup=False)
     window.connected(is_session_present=True)
@@ -101,7 +101,7 @@ def test_a_delivery_of_an_earlier_connection_is_not_acknowledged_on_the_next() -
 
 
 def test_what_comes_again_is_not_new_and_is_acknowledged_where_it_came_last() -> None:
-    window = Window(10)
+    window = Window()
     window.connected(is_session_present=False)
     delivery, _ = window.take(1, 1, TOPIC, b"1", is_dup=False)
     window.connected(is_session_present=True)
@@ -113,7 +113,7 @@ def test_what_comes_again_is_not_new_and_is_acknowledged_where_it_came_last() ->
 
 
 def test_what_comes_again_after_its_commit_is_acknowledged_at_once() -> None:
-    window = Window(10)
+    window = Window()
     window.connected(is_session_present=False)
     lost, _ = window.take(1, 1, TOPIC, b"1", is_dup=False)
     unsent, _ = window.take(2, 1, TOPIC, b"2", is_dup=False)
@@ -128,21 +128,21 @@ def test_what_comes_again_after_its_commit_is_acknowledged_at_once() -> None:
 
 def test_without_the_session_without_dup_or_with_other_content_it_is_another_message() -> None:
     for is_session_present, is_dup, payload in ((False, True, b"1"), (True, False, b"1"), (True, True, b"2")):
-        window = Window(10)
+        window = Window()
         window.connected(is_session_present=False)
         window.take(1, 1, TOPIC, b"1", is_dup=False)
         window.connected(is_session_present=is_session_present)
         assert window.take(1, 1, TOPIC, payload, is_dup=is_dup)[1]
 
 
-def test_the_memory_of_acknowledgements_is_bounded() -> None:
-    window = Window(1)
+def test_only_the_latest_acknowledgements_are_remembered() -> None:
+    window = Window()
     window.connected(is_session_present=False)
-    for packet_id in range(1, 100):
-        window.committed([window.take(packet_id, 1, TOPIC, b"", is_dup=False)[0]])
+    for number in range(MAX_REMEMBERED + 1):
+        window.committed([window.take(number + 1, 1, TOPIC, b"", is_dup=False)[0]])
     window.connected(is_session_present=True)
     assert window.take(1, 1, TOPIC, b"", is_dup=True)[1]
-    assert not window.take(99, 1, TOPIC, b"", is_dup=True)[1]
+    assert not window.take(2, 1, TOPIC, b"", is_dup=True)[1]
 
 
 def test_a_filter_that_another_covers_is_not_subscribed() -> None:
