@@ -38,7 +38,7 @@ class Cost:
 def run(bench: Run) -> list[Table]:
     """Raises WrongResult if the fleet lost a connection or a message."""
     devices = bench.pick(2_000, 200)
-    template = bench.directory / "enrolled"
+    template = bench.directory / "devices-of-fleet"
     credentials = enrol(template, devices)
     ours: list[Cost] = []
     bare: list[Cost] = []

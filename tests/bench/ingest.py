@@ -69,7 +69,7 @@ class Outcome:
 
 def run(bench: Run) -> list[Table]:
     """Raises WrongResult if a message was acknowledged and not stored, or refused."""
-    template = bench.directory / "enrolled"
+    template = bench.directory / "devices-of-ingest"
     credentials = enrol(template, DEVICES)
     ours: dict[Stream, list[Outcome]] = {stream: [] for stream in STREAMS}
     bare: dict[Stream, list[Outcome]] = {stream: [] for stream in STREAMS}

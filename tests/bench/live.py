@@ -42,7 +42,7 @@ class Outcome:
 
 def run(bench: Run) -> list[Table]:
     """Raises WrongResult if a message did not come out."""
-    template = bench.directory / "enrolled"
+    template = bench.directory / "devices-of-live"
     credentials = enrol(template, max(CONNECTIONS))
     ours: dict[int, list[Outcome]] = {connections: [] for connections in CONNECTIONS}
     bare: dict[int, list[Outcome]] = {connections: [] for connections in CONNECTIONS}

@@ -31,11 +31,13 @@ from gateway.alerts.rules import ThresholdRule
 from gateway.bounded import ByteCap
 from gateway.committed import Committed, Series
 from gateway.discovery import Discovery
-from gateway.ingest import Ingest, Transaction
+from gateway.ingest import Ingest
 from gateway.main import GC_THRESHOLDS
 from gateway.ring import EventRing, Kind
-from gateway.statements import compile_for
+from gateway.sources import Sources
+from gateway.statements import Statements, compile_for
 from gateway.store import database
+from gateway.transaction import Transaction
 from tests.bench.enrolled import enrol
 from tests.bench.run import Run
 from tests.bench.table import Cell, Column, Spread, Table, ratios
@@ -64,7 +66,7 @@ def wall_us() -> int:
 def run(bench: Run) -> list[Table]:
     """Takes every piece in turn, again and again; of each group of repetitions the lowest time counts."""
     timings: Timings = {}
-    template = bench.directory / "enrolled"
+    template = bench.directory / "devices-of-pieces"
     enrol(template, DEVICES)
     gc.collect()
     gc.freeze()
@@ -152,13 +154,6 @@ def _connect(hello: bytes, pieces: Sequence[bytes]) -> None:
 # From frames to rows.
 
 
-class _NotWriting(Ingest):
-    """Decodes, deduplicates and judges as ever, and leaves the rows where they are."""
-
-    def _write(self, transaction: Transaction) -> None:
-        """Writes nothing."""
-
-
 class _Senders:
     """Devices that send in turn, each with sequence numbers without a gap."""
 
@@ -166,36 +161,40 @@ class _Senders:
         self._topics = [f"sg/load-{number:04d}/telemetry" for number in range(1, devices + 1)]
         self._seqs = [0] * devices
 
-    def intake(self) -> Intake:
-        """Returns the next `MESSAGES` frames, as one connection hands them in."""
+    def intake(self, messages: int) -> Intake:
+        """Returns the next frames, as one connection hands them in."""
         frames: list[Frame] = []
-        for number in range(MESSAGES):
+        for number in range(messages):
             sender = number % len(self._topics)
             self._seqs[sender] += 1
             frames.append(Frame(self._topics[sender], payload(self._seqs[sender]), wall_us()))
         return Intake(frames, lambda: None, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A database with a connection that writes, and what turns frames into its rows."""
+
+    connection: Database
+    statements: Statements
+    ingest: Ingest
+    dead_letters: ByteCap
+    kept_frames: ByteCap
+
+
 @contextmanager
-def _ingest(data: Path, kind: type[Ingest]) -> Iterator[tuple[Database, Ingest]]:
+def _opened(data: Path) -> Iterator[_Opened]:
     engine = database.open_engine(data / database.FILE_NAME)
     registry = Registry()
     with engine.begin() as connection:
         registry.refresh(connection)
-    ingest = kind(
-        registry,
-        compile_for(engine.dialect, {**journal.STATEMENTS, **replay.STATEMENTS}),
-        bytes(32),
-        wall_us,
-        lambda: True,
-        lambda _device, _ahead_us: None,
-        ByteCap(dead_letter, 1 << 26),
-        ByteCap(kept_frame, 1 << 26),
-        Discovery(),
-    )
+    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **replay.STATEMENTS})
+    sources = Sources(registry, statements, lambda _device, _ahead_us: None)
+    dead_letters, kept_frames = ByteCap(dead_letter, 1 << 26), ByteCap(kept_frame, 1 << 26)
+    ingest = Ingest(sources, statements, bytes(32), wall_us, lambda: True, dead_letters, kept_frames, Discovery())
     try:
         with engine.connect() as connection:
-            yield connection, ingest
+            yield _Opened(connection, statements, ingest, dead_letters, kept_frames)
     finally:
         engine.dispose()
 
@@ -203,30 +202,50 @@ def _ingest(data: Path, kind: type[Ingest]) -> Iterator[tuple[Database, Ingest]]
 def _storing(bench: Run, timings: Timings, template: Path, tries: int) -> None:
     for devices in (1, DEVICES):
         of = f"{devices} device{'s' if devices > 1 else ''}"
-        for kind, name in ((_NotWriting, "decode to rows"), (Ingest, "decode to INSERT")):
-            with bench.scratch(template) as data, _ingest(data, kind) as (connection, ingest):
-                applied, committed = _applied(connection, ingest, devices, tries)
-            timings.setdefault(f"ingest: {name}, {of}", []).append(applied)
-        timings.setdefault(f"ingest: commit, {of}", []).append(committed)
+        with bench.scratch(template) as data, _opened(data) as opened:
+            applied, committed = _applied(opened, devices, MESSAGES, tries)
+            timings.setdefault(f"ingest: decode to INSERT, {of}", []).append(applied)
+            timings.setdefault(f"ingest: commit, {of}", []).append(committed)
+            inserted = _inserted(opened, devices, tries)
+            timings.setdefault(f"ingest: INSERT alone, {of}", []).append(inserted)
         with bench.scratch(template) as data:
             _inserting(timings, data / database.FILE_NAME, devices, f"SQLite alone: the same rows, {of}", tries)
+    with bench.scratch(template) as data, _opened(data) as opened:
+        applied, committed = _applied(opened, DEVICES, 1, 20 * tries)
+        timings.setdefault("ingest: one message alone", []).append(applied)
+        timings.setdefault("ingest: its commit", []).append(committed)
 
 
-def _applied(connection: Database, ingest: Ingest, devices: int, tries: int) -> tuple[float, float]:
+def _applied(opened: _Opened, devices: int, messages: int, tries: int) -> tuple[float, float]:
     """Returns the lowest times of the transaction's body and of its commit, µs a message."""
+    connection, ingest = opened.connection, opened.ingest
     senders = _Senders(devices)
     with connection.begin():
-        ingest.apply(connection, [senders.intake()])  # loads the sources, makes the series
+        ingest.apply(connection, [senders.intake(max(messages, devices))])  # loads the sources, makes the series
     applied = committed = float("inf")
     for _ in range(tries):
-        intake = senders.intake()
+        intake = senders.intake(messages)
         with connection.begin():
             began = time.process_time_ns()
             ingest.apply(connection, [intake])
             applied_at = time.process_time_ns()
         ended = time.process_time_ns()
         applied, committed = min(applied, applied_at - began), min(committed, ended - applied_at)
-    return applied / MESSAGES / 1000, committed / MESSAGES / 1000
+    return applied / messages / 1000, committed / messages / 1000
+
+
+def _inserted(opened: _Opened, devices: int, tries: int) -> float:
+    """Returns the lowest time of a transaction's rows alone, µs a message."""
+    connection = opened.connection
+    lowest = float("inf")
+    for group in range(1, tries + 1):
+        with connection.begin():
+            transaction = Transaction(connection, wall_us(), is_clock_right=True)
+            transaction.rows += _rows(devices, 1_000 * group)
+            began = time.process_time_ns()
+            transaction.write(opened.statements, opened.dead_letters, opened.kept_frames)
+            lowest = min(lowest, time.process_time_ns() - began)
+    return lowest / MESSAGES / 1000
 
 
 def _inserting(timings: Timings, path: Path, devices: int, name: str, tries: int) -> None:
