@@ -6,7 +6,7 @@ second later, one that is revoked through the API at once.
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, cast
 
 import msgspec
@@ -63,7 +63,7 @@ class Caller:
 
     parts: Parts
     key: Key
-    secret: str
+    secret: str = field(repr=False)
     request: Request
 
     @property

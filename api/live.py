@@ -1,10 +1,11 @@
 """The live feed over HTTP: Server-Sent Events (HTML, server-sent events §9.2)."""
 
 import asyncio
-import contextlib
 from typing import Annotated, Final
 
+import structlog
 from fastapi import APIRouter, Depends, Header, Query
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -14,8 +15,12 @@ from api.problems import Problem, documented
 from gateway.keys import Permission
 from gateway.live import Kind, Subscription
 
+log = structlog.get_logger("api")
+
 REMIND_S: Final = 15.0
 LET_IN_EVERY_S: Final = 1.0
+STUCK_S: Final = 60.0
+"""A reader that takes nothing for so long is cut off."""
 
 NEEDED: Final = {
     Kind.READING: Permission.READINGS_READ,
@@ -70,8 +75,11 @@ class LiveResponse(Response):
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async for chunk in self._subscription:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                async with asyncio.timeout(STUCK_S):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except TimeoutError:
+            log.info("live_reader_stuck", key_id=self._caller.key.id)  # the server closes the connection
         finally:
             self._subscription.close()
             for task in tasks:
@@ -88,13 +96,16 @@ class LiveResponse(Response):
         """Keeps the line open, and ends it when the key is revoked."""
         clock = asyncio.get_running_loop().time
         reminded_s = clock()
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             while await self._caller.is_still_let_in():
                 await asyncio.sleep(LET_IN_EVERY_S)
                 if clock() - reminded_s >= REMIND_S:
                     reminded_s = clock()
                     self._subscription.remind()
-        self._subscription.close()
+        except SQLAlchemyError as error:
+            log.warning("live_ended", reason=str(error))
+        finally:
+            self._subscription.close()
 
 
 @router.get(

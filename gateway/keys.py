@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -86,7 +86,7 @@ class Key:
     name: str
     role: Role
     scopes: tuple[str, ...]
-    digest: bytes
+    digest: bytes = field(repr=False)
     created_us: int
     revoked_us: int | None
 

@@ -177,4 +177,5 @@ def _first_at(connection: Connection, windows: Windows, wanted: ReadingFilter, l
 
 
 def _from_row(row: Row[Any]) -> Reading:
-    return Reading(row.device_id, row.measurement, rfc3339.text(row.at_us), row.value, CLOCK_LABELS[row.clock])
+    device, measurement, _, at_us, _, value, clock = row  # by place: a long list takes half the time so
+    return Reading(device, measurement, rfc3339.text(at_us), value, CLOCK_LABELS[clock])
