@@ -3,59 +3,116 @@
 An hour of a series is rolled up once it is over, and again when a late reading falls into it: the table
 `roll_up_due` names the hours whose roll-ups are missing or old. Each step is one short write, so that the
 devices' acknowledgements never wait long for it.
+
+Before the *raw edge* a roll-up is all that is left of an hour, so it is never made anew. The edge lies between two
+hours and moves in a transaction in which nothing before it is due. Every reading up to the frame that was the last one
+then is in the roll-ups and may be deleted at leisure; one that comes later is added to them and deleted at once.
 """
 
 import time
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select, text
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from devices.clock import DAY_US, HOUR_US, SECOND_US
 from devices.tables import reading, reading_1m, roll_up_due, seen, series, tap
 from gateway.store.store import Store
-from gateway.tables import audit, idempotency, outbox
+from gateway.tables import audit, fact, idempotency, outbox
 
 GRACE_US = 30 * SECOND_US
 """An hour is rolled up this long after its end, so that most of its late readings are in."""
 
 STEP_S = 0.02
+HOURS_AT_ONCE = 500
 SEEN_DAYS = 60
 OUTBOX_DAYS = 30
 PRUNE_ROWS = 5_000
 
-_ROLL_UP = """
-    INSERT OR REPLACE INTO {table} (series_id, start_us, count, min, max, sum, last)
+_AGGREGATED = """
+    INTO {table} (series_id, start_us, count, min, max, sum, last)
     SELECT series_id, at_us / {width} * {width}, count(*), min(value), max(value), sum(value),
            (SELECT value FROM reading AS newest WHERE newest.series_id = :series_id
+              AND newest.frame_no > :after_frame_no
               AND newest.at_us < reading.at_us / {width} * {width} + {width}
             ORDER BY newest.at_us DESC, newest.frame_no DESC LIMIT 1)
       FROM reading
-     WHERE series_id = :series_id AND at_us >= :hour_us AND at_us < :hour_us + {hour}
+     WHERE series_id = :series_id AND at_us >= :hour_us AND at_us < :hour_us + {hour} AND frame_no > :after_frame_no
      GROUP BY at_us / {width}
 """
-_STATEMENTS = [
-    text(_ROLL_UP.format(table="reading_1m", width=60 * SECOND_US, hour=HOUR_US)),
-    text(_ROLL_UP.format(table="reading_1h", width=HOUR_US, hour=HOUR_US)),
-]
+_MAKE = "INSERT OR REPLACE" + _AGGREGATED
+_ADD = (
+    "INSERT"
+    + _AGGREGATED
+    + """
+    ON CONFLICT (series_id, start_us) DO UPDATE SET
+           count = count + excluded.count, sum = sum + excluded.sum,
+           min = min(min, excluded.min), max = max(max, excluded.max)
+"""
+)
+"""`last` stays: what the newest reading before was is not known any more."""
+
+_TABLES = (("reading_1m", 60 * SECOND_US), ("reading_1h", HOUR_US))
+_MAKE_ALL = [text(_MAKE.format(table=table, width=width, hour=HOUR_US)) for table, width in _TABLES]
+_ADD_ALL = [text(_ADD.format(table=table, width=width, hour=HOUR_US)) for table, width in _TABLES]
+
+
+@dataclass(frozen=True, slots=True)
+class RawEdge:
+    """Before `at_us` there are only roll-ups, and readings up to `frame_no` that are in them."""
+
+    at_us: int
+    frame_no: int
+
+
+def raw_edge(connection: Connection) -> RawEdge:
+    """Returns where single readings begin; (0, 0) as long as none were ever deleted."""
+    names = ("raw_edge_us", "raw_edge_frame_no")
+    found = dict(connection.execute(select(fact.c.name, fact.c.value).where(fact.c.name.in_(names))).tuples().all())
+    return RawEdge(*(int(found.get(name, 0)) for name in names))
 
 
 def roll_up_some(connection: Connection, now_us: int, for_s: float) -> bool:
     """Rolls up hours that are over, for about `for_s` seconds; returns whether some are left."""
+    return _roll_up_before(connection, now_us - HOUR_US - GRACE_US + 1, for_s)
+
+
+def _roll_up_before(connection: Connection, before_us: int, for_s: float) -> bool:
+    """Rolls up hours that begin before `before_us`; returns whether some are left."""
     until = time.monotonic() + for_s
+    edge = raw_edge(connection)
     over = (
         select(roll_up_due.c.series_id, roll_up_due.c.hour_us)
-        .where(roll_up_due.c.hour_us + HOUR_US + GRACE_US <= now_us)
-        .limit(500)
+        .where(roll_up_due.c.hour_us < before_us)
+        .limit(HOURS_AT_ONCE)
     )
     due = connection.execute(over).all()
     for series_id, hour_us in due:
-        for statement in _STATEMENTS:
-            connection.execute(statement, {"series_id": series_id, "hour_us": hour_us})
+        if hour_us < edge.at_us:
+            _add_late(connection, series_id, hour_us, edge)
+        else:
+            for statement in _MAKE_ALL:
+                connection.execute(statement, {"series_id": series_id, "hour_us": hour_us, "after_frame_no": 0})
         connection.execute(
             delete(roll_up_due).where(roll_up_due.c.series_id == series_id, roll_up_due.c.hour_us == hour_us)
         )
         if time.monotonic() > until:
             return True
-    return len(due) == 500
+    return len(due) == HOURS_AT_ONCE
+
+
+def _add_late(connection: Connection, series_id: int, hour_us: int, edge: RawEdge) -> None:
+    """Adds readings that came after the edge had passed their hour to its roll-ups, and deletes them."""
+    for statement in _ADD_ALL:
+        connection.execute(statement, {"series_id": series_id, "hour_us": hour_us, "after_frame_no": edge.frame_no})
+    connection.execute(
+        delete(reading).where(
+            reading.c.series_id == series_id,
+            reading.c.at_us >= hour_us,
+            reading.c.at_us < hour_us + HOUR_US,
+            reading.c.frame_no > edge.frame_no,
+        )
+    )
 
 
 async def roll_up_once(store: Store, now_us: int) -> None:
@@ -67,18 +124,19 @@ async def roll_up_once(store: Store, now_us: int) -> None:
 async def prune_once(
     store: Store, now_us: int, raw_days: int, roll_up_1m_days: int, tap_days: int, audit_days: int
 ) -> None:
-    """Deletes what is older than its days. A clock in doubt must not call this."""
-    series_ids = await store.read(lambda connection: list(connection.execute(select(series.c.id)).scalars()))
-    raw_before_us = now_us - raw_days * DAY_US
+    """Deletes what is older than its days; of single readings whole hours, once they are rolled up. A clock in doubt
+    must not call this."""
+    edge_us = (now_us - raw_days * DAY_US) // HOUR_US * HOUR_US
+    while await store.write(lambda connection: _must_wait_for_roll_ups(connection, edge_us)):
+        pass
+    edge, series_ids = await store.read(lambda connection: (raw_edge(connection), _series_ids(connection)))
     minutes_before_us = now_us - roll_up_1m_days * DAY_US
     for series_id in series_ids:
-        while await store.write(lambda c, i=series_id: _prune_series(c, i, raw_before_us)):  # type: ignore[misc]
+        while await store.write(lambda c, i=series_id: _prune_series(c, i, edge)):  # type: ignore[misc]
             pass
         await store.write(
             lambda c, i=series_id: c.execute(  # type: ignore[misc]
-                delete(reading_1m).where(
-                    reading_1m.c.series_id == i, reading_1m.c.start_us < minutes_before_us
-                )
+                delete(reading_1m).where(reading_1m.c.series_id == i, reading_1m.c.start_us < minutes_before_us)
             )
         )
 
@@ -92,15 +150,30 @@ async def prune_once(
     await store.write(prune_small)
 
 
-def _prune_series(connection: Connection, series_id: int, before_us: int) -> bool:
-    """Deletes some of a series' old rows; returns whether some are left."""
-    edge = connection.execute(
-        select(reading.c.at_us)
-        .where(reading.c.series_id == series_id, reading.c.at_us < before_us)
-        .order_by(reading.c.at_us)
-        .offset(PRUNE_ROWS)
-        .limit(1)
+def _series_ids(connection: Connection) -> list[int]:
+    return list(connection.execute(select(series.c.id)).scalars())
+
+
+def _must_wait_for_roll_ups(connection: Connection, edge_us: int) -> bool:
+    """Moves the raw edge forward to `edge_us` if nothing before it is due, else rolls some of that up; returns whether
+    to try again."""
+    if edge_us <= raw_edge(connection).at_us:
+        return False
+    if _roll_up_before(connection, edge_us, STEP_S):
+        return True
+    last = connection.execute(select(fact.c.value).where(fact.c.name == "last_frame_no")).scalar()
+    for name, value in (("raw_edge_us", str(edge_us)), ("raw_edge_frame_no", last or "0")):
+        statement = sqlite_insert(fact).values(name=name, value=value)
+        connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+    return False
+
+
+def _prune_series(connection: Connection, series_id: int, edge: RawEdge) -> bool:
+    """Deletes some of a series' readings before the edge; returns whether some are left."""
+    old = (reading.c.series_id == series_id, reading.c.at_us < edge.at_us, reading.c.frame_no <= edge.frame_no)
+    end_us = connection.execute(
+        select(reading.c.at_us).where(*old).order_by(reading.c.at_us).offset(PRUNE_ROWS).limit(1)
     ).scalar()
-    end_us = before_us if edge is None else edge
-    connection.execute(delete(reading).where(reading.c.series_id == series_id, reading.c.at_us < end_us))
-    return edge is not None
+    some = old if end_us is None else (*old, reading.c.at_us <= end_us)
+    connection.execute(delete(reading).where(*some))
+    return end_us is not None

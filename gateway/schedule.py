@@ -14,11 +14,16 @@ from gateway.store.store import Store
 log = structlog.get_logger("schedule")
 
 
+ROLL_UP_EVERY = {"minutes": 1}
+PRUNE_EVERY = {"hours": 1, "jitter": 600}
+
+
 @contextmanager
 def scheduled(
     store: Store, configuration: Configuration, now_us: Callable[[], int], is_clock_right: Callable[[], bool]
-) -> Iterator[None]:
-    """Runs the jobs until left. Nothing is deleted for its age while the gateway's clock is in doubt."""
+) -> Iterator[Callable[[], None]]:
+    """Runs the jobs until left. Nothing is deleted for its age while the gateway's clock is in doubt. Yields what to
+    call when the clock was set: jobs are due by the machine's time."""
 
     async def roll_up() -> None:
         try:
@@ -32,17 +37,20 @@ def scheduled(
             return
         kept, privacy = configuration.store, configuration.privacy
         try:
-            await prune_once(
-                store, now_us(), kept.raw_days, kept.roll_up_1m_days, privacy.tap_days, kept.audit_days
-            )
+            await prune_once(store, now_us(), kept.raw_days, kept.roll_up_1m_days, privacy.tap_days, kept.audit_days)
         except Unavailable as error:
             log.info("pruning_put_off", reason=error.reason)
 
-    scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"max_instances": 1, "coalesce": True})
-    scheduler.add_job(roll_up, "interval", minutes=1, id="roll_up")
-    scheduler.add_job(prune, "interval", hours=1, jitter=600, id="prune")
+    def clock_was_set() -> None:
+        scheduler.reschedule_job("roll_up", trigger="interval", **ROLL_UP_EVERY)
+        scheduler.reschedule_job("prune", trigger="interval", **PRUNE_EVERY)
+
+    defaults = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+    scheduler = AsyncIOScheduler(timezone="UTC", job_defaults=defaults)
+    scheduler.add_job(roll_up, "interval", id="roll_up", **ROLL_UP_EVERY)
+    scheduler.add_job(prune, "interval", id="prune", **PRUNE_EVERY)
     scheduler.start()
     try:
-        yield
+        yield clock_was_set
     finally:
         scheduler.shutdown(wait=False)
