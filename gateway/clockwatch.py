@@ -1,34 +1,65 @@
-"""Whether the gateway's own clock is to be believed. Pure; times are µs since 1970 UTC.
+"""Whether the gateway's own clock is to be believed. Pure; times are µs since 1970 UTC, steady ones from anywhere.
 
-A machine without a battery starts in 1970 or at its last shutdown. What speaks against the clock: it is before the
-program was made, behind the newest time the database knows, or most devices that stamp their messages disagree.
-What speaks for it: most devices agree. Devices outvote the database, which may have learnt from a wrong clock.
+A machine without a battery starts in 1970 or at its last shutdown; a battery at its end may give any year. What
+speaks against the clock: it is before the program was made, behind the newest time the database knows or far ahead
+of it, or most devices that stamp their messages disagree. What speaks for it: most devices agree. Devices outvote
+the database, which may have learnt from a wrong clock.
 """
 
 from collections import OrderedDict
 from statistics import median
 
+from devices.clock import DAY_US
+
 MADE_US = 1_767_225_600_000_000
 """2026-01-01: no clock of this program's life can be before it."""
 
 BEHIND_US = 3_600 * 1_000_000
+AHEAD_US = 180 * DAY_US
+"""A gateway may stand in a cupboard over a long holiday; for longer the clock alone is not believed."""
+
 DISAGREES_US = 3_600 * 1_000_000
 AGREES_US = 120 * 1_000_000
+JUMPED_US = 60 * 1_000_000
 QUORUM = 5
+"""So many devices can speak against the clock. Fewer may all have been set by one wrong hand."""
+
+AGREEING = 2
+"""So many devices can speak for it: two clocks do not show the same wrong minute by chance."""
+
 MAX_DEVICES = 1_000
 
 
 class ClockWatch:
-    """`newest_known_us`: the latest time the database has of the gateway's own clock."""
+    """`newest_known_us`: the latest time the database has of the gateway's own clock, 0 for a new database.
+
+    `judge` and `is_right_at` take the machine's time and a steady one that never jumps.
+    """
 
     def __init__(self, newest_known_us: int) -> None:
         self._newest_known_us = newest_known_us
         self._offsets_us: OrderedDict[str, int] = OrderedDict()
+        self._judged_us: int | None = None
+        self._judged_steady_us = 0
         self.doubt: str | None = None
 
     @property
     def is_right(self) -> bool:
         return self.doubt is None
+
+    def is_right_at(self, now_us: int, steady_us: int) -> bool:
+        """True if the clock was believed when it was last judged, and has not jumped since."""
+        return self.doubt is None and not self.has_jumped(now_us, steady_us)
+
+    def has_jumped(self, now_us: int, steady_us: int) -> bool:
+        """True if the clock was set since it was last judged."""
+        if self._judged_us is None:
+            return False
+        return abs((now_us - self._judged_us) - (steady_us - self._judged_steady_us)) > JUMPED_US
+
+    def best_us(self, now_us: int) -> int:
+        """Returns the clock's time if it is believed, else the newest time the database knows, if there is one."""
+        return now_us if self.is_right or not self._newest_known_us else self._newest_known_us
 
     def note_stamp(self, device_id: str, ahead_us: int) -> None:
         """Notes how far the stamp of a message that just came in is ahead of the gateway's clock."""
@@ -37,9 +68,15 @@ class ClockWatch:
         if len(offsets) > MAX_DEVICES:
             offsets.popitem(last=False)
 
-    def judge(self, now_us: int) -> bool:
-        """Weighs what is known; returns whether the verdict changed. Call it every few seconds."""
+    def judge(self, now_us: int, steady_us: int) -> bool:
+        """Weighs what is known; returns whether the verdict changed. Call it every second or so.
+
+        After a jump the devices have to speak anew: what they said was about the time before.
+        """
         before = self.doubt
+        if self.has_jumped(now_us, steady_us):
+            self._offsets_us = OrderedDict()  # a new one: the writer's thread may be at the old one
+        self._judged_us, self._judged_steady_us = now_us, steady_us
         self.doubt = self._doubt(now_us)
         if self.doubt is None:
             self._newest_known_us = max(self._newest_known_us, now_us)
@@ -48,13 +85,17 @@ class ClockWatch:
     def _doubt(self, now_us: int) -> str | None:
         if now_us < MADE_US:
             return "the clock is before this program was made"
-        if len(self._offsets_us) >= QUORUM:
-            ahead_us = median(list(self._offsets_us.values()))
-            if abs(ahead_us) > DISAGREES_US:
-                return f"most devices' clocks are {ahead_us / 1e6 / 3600:+.1f} h from the gateway's"
+        offsets_us = list(self._offsets_us.values())
+        if len(offsets_us) >= AGREEING:
+            ahead_us = median(offsets_us)
             if abs(ahead_us) <= AGREES_US:
                 self._newest_known_us = min(self._newest_known_us, now_us)
                 return None
+            if abs(ahead_us) > DISAGREES_US and len(offsets_us) >= QUORUM:
+                return f"most devices' clocks are {ahead_us / 1e6 / 3600:+.1f} h from the gateway's"
         if now_us < self._newest_known_us - BEHIND_US:
             return "the clock is behind the newest time in the database"
+        if self._newest_known_us and now_us > self._newest_known_us + AHEAD_US:
+            days = (now_us - self._newest_known_us) // DAY_US
+            return f"the clock is {days} days ahead of the newest time in the database"
         return None

@@ -6,11 +6,12 @@ writer commits what came and the acknowledgements leave, the stages drain, the s
 
 import asyncio
 import gc
+import resource
 import signal
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,6 +22,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DatabaseError
 
 from api.app import build
 from api.parts import Parts
@@ -30,7 +32,7 @@ from devices.mqtt.broker import Broker, Limits
 from devices.mqtt.door import Door, DoorLimits
 from devices.registry import Registry
 from devices.tables import dead_letter, kept_frame
-from gateway import alert_list, audit, cards, certificates, replay, rfc3339
+from gateway import alert_list, cards, certificates, replay, rfc3339
 from gateway.admin_key import ensure_admin_key
 from gateway.alerts.lifecycle import Change
 from gateway.alerts.stage import AlertStage
@@ -44,6 +46,7 @@ from gateway.errors import Unavailable
 from gateway.http_server import serve_http
 from gateway.ingest import Ingest
 from gateway.live import Hub, Kind
+from gateway.logs import Repeated
 from gateway.metrics import GatewayCollector
 from gateway.schedule import scheduled
 from gateway.sources import Sources
@@ -67,7 +70,8 @@ log = structlog.get_logger("gateway")
 
 REGISTRY_POLL_S = 1.0
 STATUS_EVERY_S = 1.0
-CLOCK_EVERY_S = 5.0
+CLOCK_EVERY_S = 1.0
+START_AGAIN_AFTER_S = 1.0
 WILL_GRACE_US = 15_000_000
 """After a start, clients that were connected have this long to come back before their wills are published."""
 
@@ -78,15 +82,24 @@ GC_THRESHOLDS = (50_000, 20, 50)
 
 
 def run(configuration: Configuration) -> None:
-    """Runs the gateway until SIGTERM or SIGINT; starts again by itself if the database is found damaged.
+    """Runs the gateway until SIGTERM or SIGINT; starts again by itself if the database is found damaged or one of its
+    tasks fails.
 
-    Raises ConfigError, Corrupt, and OSError if a door cannot be opened.
+    Raises ConfigError, Corrupt, Unavailable if the database cannot be used, and OSError if a door cannot be opened.
     """
     gc.collect()
     gc.freeze()  # what is loaded by now stays for good
     gc.set_threshold(*GC_THRESHOLDS)
+    allow_many_connections()
     while uvloop.run(Gateway(configuration).run()):
-        log.warning("starting_again", reason="the database is damaged and is set aside")
+        log.warning("starting_again")
+
+
+def allow_many_connections() -> None:
+    """Raises the process's soft limit of open files, often 1,024, to its hard one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def wall_us() -> int:
@@ -94,10 +107,15 @@ def wall_us() -> int:
     return time.time_ns() // 1000
 
 
-def steady_clock() -> Callable[[], int]:
-    """Returns a clock that starts at wall time and never jumps, for timers."""
-    offset_us = wall_us() - time.monotonic_ns() // 1000
-    return lambda: time.monotonic_ns() // 1000 + offset_us
+def monotonic_us() -> int:
+    """Returns µs since some moment; it never jumps."""
+    return time.monotonic_ns() // 1000
+
+
+def steady_clock(start_us: int) -> Callable[[], int]:
+    """Returns a clock that starts at `start_us` and never jumps, for timers."""
+    offset_us = start_us - monotonic_us()
+    return lambda: monotonic_us() + offset_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +129,9 @@ class Core:
     dead_letters: ByteCap
     kept_frames: ByteCap
 
+    def is_clock_right(self) -> bool:
+        return self.clock.is_right_at(wall_us(), monotonic_us())
+
 
 class Gateway:
     """One life of the program, from opening the database to closing it."""
@@ -120,6 +141,8 @@ class Gateway:
         self._data = configuration.node.data
         self._stop = asyncio.Event()
         self._must_start_again = False
+        self._told_to_end = asyncio.Event()
+        self._damage: str | None = None
         self._started_us = wall_us()
         self._version = version("schoolgate")
         self._registry = Registry()
@@ -140,13 +163,37 @@ class Gateway:
         """Opens everything, runs until told to stop, closes everything. Returns whether to start again."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        async with AsyncExitStack() as stack:
-            await self._open(stack)
-            await self._stop.wait()
-            log.info("stopping")
+            loop.add_signal_handler(number, self._end)
+        try:
+            async with AsyncExitStack() as stack:
+                await self._open(stack)
+                await self._stop.wait()
+                log.info("stopping")
+        except (DatabaseError, Unavailable) as error:
+            self._explain(error)
         log.info("stopped")
-        return self._must_start_again
+        if self._must_start_again:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(START_AGAIN_AFTER_S):
+                    await self._told_to_end.wait()
+        return self._must_start_again and not self._told_to_end.is_set()
+
+    def _end(self) -> None:
+        self._told_to_end.set()
+        self._stop.set()
+
+    def _explain(self, error: DatabaseError | Unavailable) -> None:
+        """Has the gateway start again if the error came of a damaged file. Raises Unavailable if it did not."""
+        path = self._data / database.FILE_NAME
+        if isinstance(error, DatabaseError):
+            if not database.is_damage(error):
+                raise Unavailable(f"{path} cannot be used: {error.orig}", retry_after_s=30.0) from error
+            database.mark_damaged(path)
+            self._damage = str(error.orig)
+        if self._damage is None:
+            raise error
+        log.error("database_damaged", path=str(path), damage=self._damage)
+        self._must_start_again = True
 
     async def _open(self, stack: AsyncExitStack) -> None:
         configuration = self._configuration
@@ -160,14 +207,12 @@ class Gateway:
         await stack.enter_async_context(self._run_task("alerts", self._alerts.run(), self._alerts.close))
         await stack.enter_async_context(self._run_task("live", self._hub.run()))
         await stack.enter_async_context(self._run_task("registry", self._follow_registry()))
-        await stack.enter_async_context(self._run_task("clock", self._watch_clock()))
+        clock_was_set = stack.enter_context(scheduled(core.store, configuration, wall_us, core.is_clock_right))
+        await stack.enter_async_context(self._run_task("clock", self._watch_clock(clock_was_set)))
         await stack.enter_async_context(self._run_task("status", self._tell_status()))
-        stack.enter_context(scheduled(core.store, configuration, wall_us, lambda: core.clock.is_right))
         await stack.enter_async_context(self._open_ways_in())
         await self._open_http(stack, build(self._parts(school_key)))
         stack.callback(self._hub.close)
-        if core.preparation.set_aside is not None:
-            await core.store.write(self._note_damage)
         log.info("ready", data=str(self._data), version=self._version)
 
     # The store.
@@ -192,7 +237,7 @@ class Gateway:
             self._catalogue.load(connection)
             newest = connection.execute(select(fact.c.value).where(fact.c.name == "clock_high_us")).scalar()
         clock = ClockWatch(int(newest or 0))
-        clock.judge(wall_us())
+        clock.judge(wall_us(), monotonic_us())
         dead_letters = ByteCap(dead_letter, settings.dead_letter_bytes)
         kept_frames = ByteCap(kept_frame, settings.kept_frame_bytes)
         statements = compile_for(engine.dialect, {**journal.STATEMENTS, **replay.STATEMENTS})
@@ -201,13 +246,22 @@ class Gateway:
             statements,
             school_key,
             wall_us,
-            lambda: clock.is_right,
+            lambda: clock.is_right_at(wall_us(), monotonic_us()),
             dead_letters,
             kept_frames,
             Discovery(),
         )
         writer = Writer(engine, path, ingest, settings.queue_bytes, self._on_committed, self._on_damage)
         store = Store(writer, readers, settings.queue_bytes)
+        loop = asyncio.get_running_loop()
+
+        def on_damage_read(damage: str) -> None:
+            database.mark_damaged(path)
+            self._damage = damage
+            with suppress(RuntimeError):  # the loop is closed: this life is over
+                loop.call_soon_threadsafe(self._on_damage_read, damage)
+
+        database.explain(readers, on_damage_read)
         writer.start()
         try:
             yield Core(store, writer, preparation, clock, dead_letters, kept_frames)
@@ -220,17 +274,20 @@ class Gateway:
         for stage in self._stages:
             stage(committed)
 
-    def _on_damage(self, _damage: str) -> None:
+    def _on_damage(self, damage: str) -> None:
+        self._damage = damage
         self._must_start_again = True
         self._stop.set()
+
+    def _on_damage_read(self, damage: str) -> None:
+        if not self._must_start_again:
+            log.error("database_damaged", path=str(self._data / database.FILE_NAME), damage=damage)
+            self._core.writer.give_up(damage)
+            self._on_damage(damage)
 
     def _note_series(self, committed: Committed) -> None:
         for entry in committed.new_series:
             self._catalogue.add(entry)
-
-    def _note_damage(self, connection: Connection) -> None:
-        aside = self._core.preparation.set_aside
-        audit.record(connection, "gateway", "database_set_aside", str(aside), wall_us())
 
     # The ways in.
 
@@ -238,7 +295,7 @@ class Gateway:
     async def _open_ways_in(self) -> AsyncIterator[None]:
         configuration, core = self._configuration, self._core
         mqtt = configuration.mqtt
-        steady_us = steady_clock()
+        steady_us = steady_clock(core.clock.best_us(wall_us()))  # a wrong clock is no reason to end what has to last
         broker = self._broker = Broker(
             core.writer,
             Limits(
@@ -268,9 +325,9 @@ class Gateway:
         door = self._door = Door(
             broker,
             self._registry,
-            lambda: core.store.read_now(self._registry.refresh),
+            self._refresh_registry,
             mqtt.anonymous_topics,
-            DoorLimits(mqtt.max_connections, mqtt.connect_timeout_s, mqtt.slow_consumer_s),
+            DoorLimits(mqtt.max_connections, mqtt.connect_timeout_s, mqtt.slow_consumer_s, mqtt.connect_rate),
         )
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._run_task("door", door.run()))
@@ -410,7 +467,10 @@ class Gateway:
             "dead_letters_dropped": ("Oldest dead letters dropped at their cap", core.dead_letters.dropped_total),
             "kept_frames_dropped": ("Oldest kept frames dropped at their cap", core.kept_frames.dropped_total),
             "retained_refused": ("Messages not retained at the cap", self._broker.retained.refused),
-            "connections_refused": ("Connections over mqtt.max_connections", self._door.connections_refused_total),
+            "connections_refused": (
+                "Connections over mqtt.max_connections or mqtt.connect_rate",
+                self._door.connections_refused_total,
+            ),
         }
 
     def _tell_alert(self, change: Change) -> None:
@@ -423,7 +483,7 @@ class Gateway:
         self, name: str, work: Coroutine[object, object, None], close: Callable[[], None] | None = None
     ) -> AsyncIterator[None]:
         """Runs `work` beside the others until left: told to `close` if it can be, else cancelled. If it fails,
-        the gateway stops rather than run on without it."""
+        the gateway starts again rather than run on without it."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._on_task_done)
         try:
@@ -441,25 +501,44 @@ class Gateway:
         error = task.exception()
         if error is not None:
             log.error("task_failed", task=task.get_name(), exc_info=error)
+            self._must_start_again = True
             self._stop.set()
 
     async def _follow_registry(self) -> None:
         """Notices what the command line changed in the database beside us."""
         store = self._core.store
+        unread = Repeated(log, "registry_not_read")
         while True:
             await asyncio.sleep(REGISTRY_POLL_S)
-            if await store.read(self._registry.refresh):
+            try:
+                has_changed = await store.read(self._registry.refresh)
+            except Unavailable as error:
+                unread.failed(reason=error.reason)
+                continue
+            unread.succeeded()
+            if has_changed:
                 self._alerts.devices_changed()
 
-    async def _watch_clock(self) -> None:
+    def _refresh_registry(self) -> bool:
+        try:
+            return self._core.store.read_now(self._registry.refresh)
+        except Unavailable:
+            return False  # `_follow_registry` says why
+
+    async def _watch_clock(self, clock_was_set: Callable[[], None]) -> None:
         core = self._core
+        clock = core.clock
         written_us = 0
         while True:
             await asyncio.sleep(CLOCK_EVERY_S)
-            now_us = wall_us()
-            if core.clock.judge(now_us):
-                log.warning("clock_judged", is_right=core.clock.is_right, doubt=core.clock.doubt)
-            if core.clock.is_right and not 0 <= now_us - written_us < 60_000_000:
+            now_us, steady_us = wall_us(), monotonic_us()
+            has_jumped = clock.has_jumped(now_us, steady_us)
+            if clock.judge(now_us, steady_us):
+                log.warning("clock_judged", is_right=clock.is_right, doubt=clock.doubt)
+            if has_jumped:
+                log.warning("clock_was_set", is_right=clock.is_right)
+                clock_was_set()
+            if clock.is_right and not 0 <= now_us - written_us < 60_000_000:
                 written_us = now_us
                 try:
                     await core.store.write(lambda connection, at=now_us: _write_clock(connection, at))  # type: ignore[misc]
@@ -471,8 +550,9 @@ class Gateway:
         while True:
             await asyncio.sleep(STATUS_EVERY_S)
             self._frames_per_s = self._rate.sample(store.status.frames_total)
-            self._online = await store.read(count_online)
             if self._hub.wants(Kind.STATUS):
+                with suppress(Unavailable):  # the last count, then
+                    self._online = await store.read(count_online)
                 self._hub.publish_event(Kind.STATUS, self.status())
 
 

@@ -12,6 +12,7 @@ import structlog
 from mqtt5 import DisconnectReasonCode
 
 from devices.mqtt import access
+from devices.mqtt.arrivals import Arrivals
 from devices.mqtt.broker import Broker
 from devices.mqtt.connection import Connection
 from devices.registry import Device, DeviceState, Registry
@@ -35,6 +36,7 @@ class DoorLimits:
     max_connections: int
     connect_timeout_s: float
     slow_consumer_s: float
+    connect_rate: float = 200.0
 
 
 class Door:
@@ -53,11 +55,13 @@ class Door:
         self._refresh_registry = refresh_registry
         self._anonymous = access.anonymous(anonymous_topics) if anonymous_topics else None
         self._limits = limits
+        self._arrivals = Arrivals(limits.connect_rate)
         self._servers: list[asyncio.Server] = []
         self._to_flush: set[Peer] = set()
         self._is_flush_due = False
         self._revision = registry.revision
         self._refreshed_s = 0.0
+        self._is_full = False
         self.peers: set[Peer] = set()
         self.connections_refused_total = 0
 
@@ -121,6 +125,35 @@ class Door:
         self._refreshed_s = now_s
         return self._refresh_registry()
 
+    def admit(self, peer: "Peer", address: str) -> bool:
+        """Takes a new peer in, slowly if its address opens too many connections; False if it has to go."""
+        now_s = time.monotonic()
+        wait_s = self._arrivals.wait_s(address, now_s) if len(self.peers) < self._limits.max_connections else None
+        if wait_s is None:
+            self.connections_refused_total += 1
+            return False
+        self.peers.add(peer)
+        if self._is_full:
+            peer.pause_reading()
+        if wait_s > 0:
+            peer.pause_reading()
+            asyncio.get_running_loop().call_later(wait_s, peer.resume_reading)
+        return True
+
+    def look_for_room(self) -> None:
+        """Call it after each intake: once the sink is full nobody is read until there is room, so that what many
+        peers have in hand does not come on top of it."""
+        if self._is_full or self.broker.sink.on_room(self._go_on):
+            return
+        self._is_full = True
+        for peer in self.peers:
+            peer.pause_reading()
+
+    def _go_on(self) -> None:
+        self._is_full = False
+        for peer in self.peers:
+            peer.resume_reading()
+
     def schedule_flush(self, peer: "Peer") -> None:
         """Sends the peer's output at the end of this turn of the loop, together with what else comes up."""
         self._to_flush.add(peer)
@@ -171,16 +204,14 @@ class Peer(asyncio.Protocol):
     def connection_made(self, made: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, made)  # what a TCP server hands out, uvloop's too
         door = self._door
-        address = (transport.get_extra_info("peername") or ("unknown",))[0]
+        address = str((transport.get_extra_info("peername") or ("unknown",))[0])
         self._certificate_name = _common_name(transport.get_extra_info("peercert"))
-        self.connection = Connection(door.broker, self._sign_in, str(address), self._on_output, self._on_wait)
-        if len(door.peers) >= door._limits.max_connections:
-            door.connections_refused_total += 1
+        self.connection = Connection(door.broker, self._sign_in, address, self._on_output, self._on_wait)
+        if not door.admit(self, address):
             transport.abort()
             return
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        door.peers.add(self)
 
     def _sign_in(self, username: str | None, password: bytes | None) -> access.Principal | None:
         principal, self.device = self._door.sign_in(username, password, self._certificate_name)
@@ -190,8 +221,7 @@ class Peer(asyncio.Protocol):
         connection = self.connection
         if connection.receive(data, time.time_ns() // 1000):
             self._heard_s = time.monotonic()  # a whole packet: bytes alone keep nobody alive [MQTT-3.1.2-22]
-        if not self._door.broker.sink.on_room(self._resume_reading):
-            self._pause_reading()
+        self._door.look_for_room()
 
     def eof_received(self) -> bool:
         return False
@@ -203,11 +233,11 @@ class Peer(asyncio.Protocol):
     def pause_writing(self) -> None:
         self._congested_s = time.monotonic()
         self.connection.outflow.is_congested = True
-        self._pause_reading()  # whoever asks without reading the answers waits until it does
+        self.pause_reading()  # whoever asks without reading the answers waits until it does
 
     def resume_writing(self) -> None:
         self._congested_s = None
-        self._resume_reading()
+        self.resume_reading()
         self.connection.resume()
 
     def flush(self) -> None:
@@ -223,6 +253,19 @@ class Peer(asyncio.Protocol):
             transport.close()
         else:
             connection.outflow.pump()  # there may be more that was only too much at once
+
+    def pause_reading(self) -> None:
+        """Reads nothing more until `resume_reading` was called as often as this."""
+        self._pauses += 1
+        if self._pauses == 1 and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See `pause_reading`. What the peer could not say meanwhile is not held against it."""
+        self._pauses -= 1
+        if self._pauses == 0 and not self._transport.is_closing():
+            self._heard_s = time.monotonic()
+            self._transport.resume_reading()
 
     def abort(self) -> None:
         """Ends the socket without waiting for the peer."""
@@ -256,19 +299,8 @@ class Peer(asyncio.Protocol):
         self._door.schedule_flush(self)
 
     def _on_wait(self) -> Callable[[], None]:
-        self._pause_reading()
-        return self._resume_reading
-
-    def _pause_reading(self) -> None:
-        self._pauses += 1
-        if self._pauses == 1 and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        self._pauses -= 1
-        if self._pauses == 0 and not self._transport.is_closing():
-            self._heard_s = time.monotonic()
-            self._transport.resume_reading()
+        self.pause_reading()
+        return self.resume_reading
 
 
 def _common_name(certificate: dict[str, object] | None) -> str | None:

@@ -3,26 +3,49 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DatabaseError
 
-from gateway.errors import Corrupt
+from gateway.errors import Corrupt, Unavailable
 from gateway.store.revision import Fit, fit_of
 
 FILE_NAME = "schoolgate.db"
+SUFFIXES = ("-wal", "-shm", "")
+"""A database's files in the order of moving it away: no log may be left to be taken for the next one's."""
+
 BUSY_TIMEOUT_S = 30.0
 CHECKPOINT_PAGES = 16_000
 """64 MiB of log: a page that is written again and again is copied to the database once."""
 READERS = 4
 READER_CACHE_KIB = 4096
 
+CHECK_WITHIN_S = 0.3
+"""A start looks through the file for this long; damage that lies deeper is met while running."""
+
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+DAMAGED_READS = frozenset({sqlite3.SQLITE_IOERR_DATA, sqlite3.SQLITE_IOERR_CORRUPTFS})
+UNDECODABLE = "Could not decode to UTF-8"
+"""How the driver's message begins for a text that is none; SQLite itself does not look."""
+
+OUTAGE = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
 SALVAGED = ("device", "device_status", "api_key", "person", "card", "rule", "series", "fact")
 """Small tables worth carrying over from a damaged file, as far as they can be read."""
 
@@ -65,11 +88,33 @@ def open_engine(path: Path, *, cache_bytes: int = 32 << 20, read_only: bool = Fa
     return engine
 
 
+def explain(readers: Engine, on_damage: Callable[[str], None]) -> None:
+    """Has what these connections meet raised as Unavailable if it is the file's or the disk's fault. `on_damage` is
+    called with SQLite's words, in the thread that met the damage."""
+
+    @event.listens_for(readers, "handle_error")
+    def _translate(context: ExceptionContext) -> Exception | None:
+        error = context.sqlalchemy_exception
+        if not isinstance(error, DatabaseError):
+            return None
+        if is_damage(error):
+            on_damage(str(error.orig))
+            return Unavailable(f"the database is damaged: {error.orig}", retry_after_s=10.0)
+        if is_outage(error):
+            return Unavailable(f"the database cannot be read: {error.orig}", retry_after_s=5.0)
+        return None
+
+
 def migrate(engine: Engine) -> None:
-    """Brings the schema to the newest revision; harmless if it is there already."""
+    """Brings the schema to the newest revision; harmless if it is there already. Raises Corrupt for a database that
+    is none of ours."""
     with engine.connect() as connection:
-        if fit_of(connection) is Fit.CURRENT:
-            return
+        fit = fit_of(connection)
+    if fit is Fit.CURRENT:
+        return
+    if fit is Fit.UNKNOWN:
+        path = Path(str(engine.url.database))
+        raise Corrupt(path, "a newer Schoolgate made it, or another program: install that one, or move the file away")
     from alembic import command  # loading it takes a tenth of a start, and most starts need no migration
     from alembic.config import Config
 
@@ -81,28 +126,74 @@ def migrate(engine: Engine) -> None:
 
 
 def is_damage(error: DatabaseError) -> bool:
-    """True if SQLite says that the file itself is broken (not busy, not full, not a wrong statement)."""
+    """True if the file itself is broken (not busy, not full, not a wrong statement)."""
     code = getattr(error.orig, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in DAMAGE
+    if code is None:
+        return str(error.orig).startswith(UNDECODABLE)
+    return code & 0xFF in DAMAGE or code in DAMAGED_READS
+
+
+def is_outage(error: DatabaseError) -> bool:
+    """True if the same statement may succeed later: the disk is full, does not answer, or is read-only for now."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in OUTAGE and not is_damage(error)
+
+
+def write_something(connection: Connection) -> None:
+    """Makes a transaction one that needs the disk."""
+    number = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+    connection.exec_driver_sql(f"PRAGMA user_version = {(number + 1) % (1 << 30)}")
 
 
 def prepare(path: Path) -> Preparation:
-    """Makes a usable, migrated database of `path`, whatever is there. A damaged file is renamed beside it, and
-    what can still be read of the small tables is carried over. Raises Corrupt only if even that fails."""
+    """Makes a usable, migrated database of `path`, whatever is there. A damaged file is renamed beside it, what can
+    still be read of the small tables is carried over, and the audit log says so. Raises Corrupt if even that fails or
+    the file is not ours to touch, Unavailable if the disk does not let it be used."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    damage = _damage_of(path)
-    if damage is None:
-        return Preparation(path, None, None, 0)
-    aside = _set_aside(path)
-    second = _damage_of(path)
+    fresh = path.with_name(path.name + ".new")
+    if fresh.exists() and not path.exists():
+        fresh.rename(path)  # the last start ended between the two renames below
+    try:
+        damage = _damage_of(path)
+        if damage is None:
+            return Preparation(path, None, None, 0)
+        return _replace(path, fresh, damage)
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        reason = error.orig if isinstance(error, DatabaseError) else error
+        raise Unavailable(f"{path} cannot be used: {reason}", retry_after_s=30.0) from error
+
+
+def _replace(path: Path, fresh: Path, damage: str) -> Preparation:
+    """Makes a new database beside the damaged one, and puts it in its place when it is whole."""
+    for suffix in SUFFIXES:
+        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+    second = _damage_of(fresh)
     if second is not None:
         raise Corrupt(path, f"a new database could not be made either ({second}); check the disk")
-    return Preparation(path, aside, damage, _salvage(aside, path))
+    aside = _free_name(path)
+    with closing(sqlite3.connect(fresh, isolation_level=None)) as target:
+        copied = _salvage(path, target)
+        row = (time.time_ns() // 1000, "gateway", "database_set_aside", str(aside), 1)
+        target.execute("INSERT INTO audit (at_us, actor, action, detail, count) VALUES (?, ?, ?, ?, ?)", row)
+    for suffix in SUFFIXES:
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    fresh.rename(path)
+    _note(path).unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return Preparation(path, aside, damage, copied)
 
 
 def mark_damaged(path: Path) -> None:
-    """Leaves a note that the running gateway met damage in `path`, so that the next `prepare` sets it aside."""
-    _note(path).touch()
+    """Leaves a note that the running gateway met damage in `path`, so that the next `prepare` sets it aside. Without
+    it, on a full disk, that has to find the damage itself."""
+    with suppress(OSError):
+        _note(path).touch()
 
 
 def _note(path: Path) -> Path:
@@ -110,65 +201,75 @@ def _note(path: Path) -> Path:
 
 
 def _damage_of(path: Path) -> str | None:
-    """Migrates the file and touches every table; returns what is wrong with it, or None."""
+    """Migrates the file, touches every table and looks through as much as a start has time for; returns what is
+    wrong with it, or None."""
     if _note(path).exists():
         return "damage was found while running"
+    if path.exists() and path.stat().st_size == 0:
+        return "the file is empty"
     engine = open_engine(path, cache_bytes=2 << 20)
     try:
         migrate(engine)
         with engine.connect() as connection:
             for table in inspect(connection).get_table_names():
                 connection.exec_driver_sql(f'SELECT * FROM "{table}" LIMIT 1').all()  # noqa: S608 own table names
+            return _quick_check(connection)
     except DatabaseError as error:
         if not is_damage(error):
             raise
         return str(error.orig)
     finally:
         engine.dispose()
-    return None
 
 
-def _set_aside(path: Path) -> Path:
+def _quick_check(connection: Connection) -> str | None:
+    """Returns the first thing that SQLite finds wrong within `CHECK_WITHIN_S`, None if it finds nothing by then."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 the engine is ours
+    until_s = time.monotonic() + CHECK_WITHIN_S
+    driver.set_progress_handler(lambda: time.monotonic() > until_s, 20_000)
+    try:
+        found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+    except DatabaseError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return None
+    finally:
+        driver.set_progress_handler(None, 0)
+    return None if found == "ok" else found
+
+
+def _free_name(path: Path) -> Path:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     number = 1
     while aside.exists():
         aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
         number += 1
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-    _note(path).unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
     return aside
 
 
-@contextmanager
-def _plain(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        yield connection
-
-
-def _salvage(damaged: Path, path: Path) -> int:
+def _salvage(damaged: Path, target: sqlite3.Connection) -> int:
     """Copies the readable rows of the small tables; returns how many."""
     copied = 0
-    with _plain(path) as target:
-        for table in SALVAGED:
-            names = [row[1] for row in target.execute(f'PRAGMA table_info("{table}")')]
-            if not names:
-                continue
-            columns = ", ".join(f'"{name}"' for name in names)
-            marks = ", ".join("?" * len(names))
-            try:
-                with _plain(damaged) as source:
-                    for row in source.execute(f'SELECT {columns} FROM "{table}"'):  # noqa: S608 own names
-                        target.execute(f'INSERT OR IGNORE INTO "{table}" ({columns}) VALUES ({marks})', row)  # noqa: S608
-                        copied += 1
-            except sqlite3.DatabaseError:
-                continue  # as far as it can be read; the file itself stays for a specialist
+    for table in SALVAGED:
+        names = [row[1] for row in target.execute(f'PRAGMA table_info("{table}")')]
+        columns = ", ".join(f'"{name}"' for name in names)
+        marks = ", ".join("?" * len(names))
+        target.execute("BEGIN IMMEDIATE")
+        for row in _readable(damaged, f'SELECT {columns} FROM "{table}"'):  # noqa: S608 own names
+            target.execute(f'INSERT OR IGNORE INTO "{table}" ({columns}) VALUES ({marks})', row)  # noqa: S608
+            copied += 1
+        target.execute("COMMIT")
     return copied
+
+
+def _readable(damaged: Path, query: str) -> Iterator[tuple[object, ...]]:
+    """Yields the rows up to the first one that cannot be read; the file itself stays for a specialist."""
+    with (
+        suppress(sqlite3.DatabaseError),
+        closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as source,
+    ):
+        rows = source.execute(query)
+        while (row := rows.fetchone()) is not None:
+            yield row

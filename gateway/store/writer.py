@@ -18,12 +18,12 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from devices.frame import Frame, Intake
 from gateway.committed import Committed
 from gateway.errors import Unavailable
-from gateway.store.database import is_damage, mark_damaged
+from gateway.store.database import is_damage, is_outage, mark_damaged, write_something
 
 T = TypeVar("T")
 log = structlog.get_logger("store")
@@ -58,6 +58,10 @@ class _Work:
     error: BaseException | None = None
 
 
+class _Condemned(Exception):
+    """The file was found damaged by somebody else."""
+
+
 @dataclass(slots=True)
 class _Group:
     """What one transaction takes: intakes, works, and frames to bury with the reason."""
@@ -68,6 +72,10 @@ class _Group:
 
     def frame_count(self) -> int:
         return sum(len(intake.frames) for intake in self.intakes)
+
+    def is_empty(self) -> bool:
+        """True once its works were told that the disk takes nothing, if there was nothing else."""
+        return not (self.intakes or self.works or self.buried)
 
     def split(self, reason: str) -> list["_Group"]:
         """Returns smaller groups with the same content; for a single frame, its burial."""
@@ -114,6 +122,9 @@ class Writer:
         self._on_committed = on_committed
         self._on_damage = on_damage
         self._queue: queue.SimpleQueue[Intake | _Work | None] = queue.SimpleQueue()
+        self._backlog: deque[Intake | None] = deque()  # taken out of the queue ahead of its turn, by the thread
+        self._works: list[_Work] = []  # those of the group that the thread is at
+        self._damage: str | None = None
         self._waiting_for_room: deque[Callable[[], None]] = deque()
         self._commit_ms: deque[float] = deque(maxlen=128)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -131,6 +142,11 @@ class Writer:
         self._is_closing.set()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
+
+    def give_up(self, damage: str) -> None:
+        """Somebody else found that the file is damaged: nothing more is committed, nor acknowledged."""
+        self._damage = damage
+        self.status.failure = damage
 
     def submit(self, intake: Intake) -> None:
         """See `devices.frame.Sink`."""
@@ -161,19 +177,25 @@ class Writer:
     # Below: the writer's thread.
 
     def _run(self) -> None:
-        with self._engine.connect() as connection:
-            is_open = True
-            while is_open:
-                intakes, works, is_open = self._gather()
-                if intakes or works:
-                    self._commit_until_done(connection, intakes, works)
+        """Commits until it is closed. A damaged file, or a mistake of ours, ends that for good."""
+        try:
+            with self._engine.connect() as connection:
+                is_open = True
+                while is_open:
+                    intakes, works, is_open = self._gather()
+                    self._works = works
+                    if intakes or works:
+                        self._commit_until_done(connection, intakes, works)
+        except Exception as error:  # noqa: BLE001 the thread is supervised here
+            self._end_for_good(error)
 
     def _gather(self) -> tuple[list[Intake], list[_Work], bool]:
         """Blocks for the first entry, then takes all that is there; returns whether the queue is still open."""
         intakes: list[Intake] = []
         works: list[_Work] = []
         frames = 0
-        entry = self._queue.get()
+        backlog = self._backlog
+        entry = backlog.popleft() if backlog else self._queue.get()
         while entry is not None:
             if isinstance(entry, Intake):
                 intakes.append(entry)
@@ -183,7 +205,7 @@ class Writer:
             if frames >= MAX_FRAMES:
                 return intakes, works, True
             try:
-                entry = self._queue.get_nowait()
+                entry = backlog.popleft() if backlog else self._queue.get_nowait()
             except queue.Empty:
                 return intakes, works, True
         return intakes, works, False
@@ -199,22 +221,18 @@ class Writer:
             group = pending[0]
             try:
                 committed = self._commit(connection, group)
-            except OperationalError as error:
-                self._ingest.forget()
-                if is_damage(error):
-                    self._give_up(str(error.orig), works)
-                    return
-                failures += 1
-                self._note_failure(str(error.orig), failures, group.works)
-                group.works = []
-                if self._is_closing.wait(RETRY_S[min(failures, len(RETRY_S)) - 1]) and failures >= len(RETRY_S):
-                    return
-                continue
             except Exception as error:
                 self._ingest.forget()
-                if isinstance(error, DatabaseError) and is_damage(error):
-                    self._give_up(str(error.orig), works)
-                    return
+                for intake in group.intakes:
+                    intake.refused.clear()
+                if isinstance(error, _Condemned) or (isinstance(error, DatabaseError) and is_damage(error)):
+                    raise
+                if isinstance(error, DatabaseError) and is_outage(error):
+                    failures += 1
+                    self._note_failure(str(error.orig), failures, works)
+                    if self._is_closing.wait(RETRY_S[min(failures, len(RETRY_S)) - 1]) and failures >= len(RETRY_S):
+                        return
+                    continue
                 log.exception("group_not_stored", frames=group.frame_count())
                 pending.popleft()
                 pending.extendleft(reversed(group.split(f"could not be stored: {type(error).__name__}")))
@@ -223,44 +241,83 @@ class Writer:
             total.extend(committed)
         if failures:
             log.info("commits_recovered", previous_errors=failures)
-            self.status.failure = None
+            self.status.failure = self._damage
         self._commit_ms.append((time.perf_counter() - started) * 1000)
         self._call_on_loop(self._finish, intakes, works, total)
 
     def _commit(self, connection: Connection, group: "_Group") -> Committed:
+        if self._damage is not None:
+            raise _Condemned(self._damage)
         with connection.begin():
             committed = self._ingest.apply(connection, group.intakes)
             for frame, reason in group.buried:
                 self._ingest.bury(connection, frame, reason)
                 committed.dead_letters += 1
             for work in group.works:
-                try:
-                    with connection.begin_nested():
-                        work.result = work.run(connection)
-                except OperationalError:
-                    raise
-                except Exception as error:  # noqa: BLE001 handed to the coroutine that asked for the work
-                    work.error = error
+                self._do(connection, work)
+            if group.is_empty():
+                write_something(connection)  # a commit of nothing would say that the disk takes writes again
         return committed
 
+    @staticmethod
+    def _do(connection: Connection, work: _Work) -> None:
+        work.error = None
+        try:
+            with connection.begin_nested():
+                work.result = work.run(connection)
+        except Exception as error:
+            if isinstance(error, DatabaseError) and (is_damage(error) or is_outage(error)):
+                raise
+            work.error = error  # handed to the coroutine that asked for the work
+
     def _note_failure(self, reason: str, failures: int, works: list[_Work]) -> None:
+        """Nobody who can be told waits for the disk: the works of this group, which is emptied of them, and those
+        behind it in the queue."""
         self.status.failed_commits_total += 1
         if failures == 1:
             log.error("commit_failed", reason=reason, hint="nothing is acknowledged until the disk takes writes")
         self.status.failure = reason
+        told = [*works, *self._take_waiting_works()]
+        works.clear()
+        self._refuse(told, reason)
+
+    def _take_waiting_works(self) -> list[_Work]:
+        works: list[_Work] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                entry = self._queue.get_nowait()
+                if isinstance(entry, _Work):
+                    works.append(entry)
+                else:
+                    self._backlog.append(entry)
+        return works
+
+    def _refuse(self, works: list[_Work], reason: str) -> None:
         for work in works:
             work.error = Unavailable(reason, retry_after_s=5.0)
-        self._call_on_loop(self._finish, [], works, None)
+        if works:
+            self._call_on_loop(self._finish, [], works, None)
 
-    def _give_up(self, damage: str, works: list[_Work]) -> None:
-        """The file is broken: nothing more is acknowledged; the gateway sets the file aside and starts anew."""
-        log.error("database_damaged", path=str(self._path), damage=damage)
-        mark_damaged(self._path)
-        self.status.failure = damage
-        for work in works:
-            work.error = Unavailable(damage, retry_after_s=10.0)
-        self._call_on_loop(self._finish, [], works, None)
+    def _end_for_good(self, error: Exception) -> None:
+        """Nothing more is acknowledged. The gateway starts anew, and sets the file aside first if it is broken."""
+        if isinstance(error, DatabaseError) and is_damage(error):
+            damage = str(error.orig)
+            log.error("database_damaged", path=str(self._path), damage=damage)
+            mark_damaged(self._path)
+        elif isinstance(error, _Condemned):
+            damage = str(error)
+        else:
+            damage = f"the writer failed: {type(error).__name__}"
+            log.error("writer_failed", exc_info=error)
+        self.status.failure = self._damage = damage
+        self._refuse(self._works, damage)
         self._call_on_loop(self._on_damage, damage)
+        is_open = None not in self._backlog
+        while is_open:
+            entry = self._queue.get()
+            if isinstance(entry, _Work):
+                self._refuse([entry], damage)
+            is_open = entry is not None
 
     def _call_on_loop(self, call: Callable[..., None], *arguments: object) -> None:
         if self._loop is None:
@@ -276,7 +333,7 @@ class Writer:
             status.queue_bytes -= intake.size_bytes
             intake.done()
         for work in works:
-            if work.future.cancelled():
+            if work.future.done():  # cancelled
                 continue
             if work.error is not None:
                 work.future.set_exception(work.error)
