@@ -20,6 +20,9 @@ TAIL_BYTES = 4096
 class MosquittoProcess:
     """Debian's mosquitto on a free port of 127.0.0.1, which it keeps over restarts, like what it persisted.
 
+    It saves when it stops. For `kill` to leave something, set "autosave_on_changes": "true" and "autosave_interval":
+    "1"; it then writes all that it holds with every change, and is slow.
+
     `settings`: lines of mosquitto.conf in order, key to value, added to or put in place of the defaults below
     ("max_queued_messages": "0"). Without `is_persistent` it forgets everything when it ends. With `users`, name to
     password, nobody else may connect. As a context manager it starts and stops the broker.
@@ -51,8 +54,6 @@ class MosquittoProcess:
         }
         if users:
             lines["password_file"] = str(self._write_users(users))
-        if is_persistent:
-            lines |= {"autosave_on_changes": "true", "autosave_interval": "1"}
         lines |= dict(settings or {})
         self._config.write_text("".join(f"{key} {value}\n" for key, value in lines.items()))
 
