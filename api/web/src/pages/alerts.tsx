@@ -86,6 +86,7 @@ export function AlertsPage({ show: asked }: { show: string }) {
             caption={t.alerts.list}
             columns={columns}
             rows={rows.value}
+            choice={`${show.value} ${filter.value}`}
             keyOf={(alert) => alert.id}
             rowClass={(alert) => `${alert.state} ${alert.severity}`}
             class="alerts"

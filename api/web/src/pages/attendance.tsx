@@ -76,6 +76,7 @@ export function AttendancePage({ filter: asked }: { filter: string }) {
             caption={t.attendance.taps}
             columns={columns}
             rows={rows.value}
+            choice={`${isOnlyUnknown.value} ${filter.value}`}
             keyOf={(tap) => tap.id}
             rowClass={(tap) => (tap.person === null ? "unknown" : "")}
             class="taps"

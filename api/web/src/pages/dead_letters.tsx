@@ -71,6 +71,7 @@ export function DeadLettersPage() {
             caption={t.dead_letters.title}
             columns={columns}
             rows={rows.value}
+            choice={filter.value}
             keyOf={(letter) => letter.id}
             class="letters"
           />

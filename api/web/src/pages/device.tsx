@@ -158,14 +158,12 @@ function DeviceAlerts({ id }: { id: string }) {
       <ul class="rows">
         {own.value.map((alert) => (
           <li key={alert.id} class="alert-row">
-            <div class="what">
-              <p class="first">
-                <AlertMark state={alert.state} severity={alert.severity} /> <b>{alert.rule_name}</b>
-              </p>
-              <p class="second">
-                <AlertDetails alert={alert} />
-              </p>
-            </div>
+            <p class="first">
+              <AlertMark state={alert.state} severity={alert.severity} /> <b>{alert.rule_name}</b>
+            </p>
+            <p class="second">
+              <AlertDetails alert={alert} />
+            </p>
             <AcknowledgeButton alert={alert} />
           </li>
         ))}

@@ -5,11 +5,11 @@ import { useMemo } from "preact/hooks";
 
 import { useSchool, useWords } from "../desk.ts";
 import type { Device } from "../gateway/shapes.ts";
+import { useDerived } from "../parts/derived.ts";
 import { Choices, FilterBox } from "../parts/form.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { LiveValue } from "../parts/live_value.tsx";
 import { ConnectionMark, Mark } from "../parts/mark.tsx";
-import { Age } from "../parts/moment.tsx";
 import { Available, Panel } from "../parts/panel.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { to } from "../route.ts";
@@ -19,6 +19,8 @@ import type { Words } from "../texts/language.ts";
 import { label } from "../texts/measurements.ts";
 import { AddDeviceDialog } from "./device_dialogs.tsx";
 import { SeenPanel } from "./seen_devices.tsx";
+
+const JUST_NOW_MS = 60_000;
 
 interface DevicesPageProps {
   filter: string;
@@ -89,6 +91,7 @@ export function DevicesPage({ filter: askedFilter, show: askedShow }: DevicesPag
             caption={t.devices.title}
             columns={columns}
             rows={rows.value}
+            choice={`${show.value} ${filter.value}`}
             keyOf={(device) => device.id}
             class="devices"
           />
@@ -159,10 +162,17 @@ function Connection({ device }: { device: Device }) {
   );
 }
 
+/** Looked up once a second: a device that speaks now needs no second hand. */
 export function LastHeard({ device }: { device: Device }) {
-  const { series } = useSchool();
-  const heardMs = useComputed(() => lastHeardMs(device, series.newestMs(device.id)));
-  return <Age atMs={heardMs.value} />;
+  const { t, f } = useWords();
+  const { series, pulse } = useSchool();
+  const words = useDerived(() => {
+    const nowMs = pulse.now.value;
+    const heardMs = lastHeardMs(device, series.newestMs(device.id));
+    if (heardMs === null) return t.common.never;
+    return nowMs - heardMs < JUST_NOW_MS ? t.devices.just_now : f.age(heardMs, nowMs);
+  }, [device, t, f]);
+  return <span>{words}</span>;
 }
 
 function DeviceValues({ device }: { device: Device }) {

@@ -33,15 +33,13 @@ export function OpenAlertsPanel() {
         <ul class="rows scroll" tabIndex={0} aria-label={t.overview.open_alerts}>
           {shown.map((alert) => (
             <li key={alert.id} class={`alert-row ${alert.state} ${alert.severity}`}>
-              <div class="what">
-                <p class="first">
-                  <AlertMark state={alert.state} severity={alert.severity} /> <b>{alert.rule_name}</b>{" "}
-                  <SeverityMark severity={alert.severity} />
-                </p>
-                <p class="second">
-                  <AlertDetails alert={alert} />
-                </p>
-              </div>
+              <p class="first">
+                <AlertMark state={alert.state} severity={alert.severity} /> <b>{alert.rule_name}</b>{" "}
+                <SeverityMark severity={alert.severity} />
+              </p>
+              <p class="second">
+                <AlertDetails alert={alert} />
+              </p>
               <AcknowledgeButton alert={alert} />
             </li>
           ))}

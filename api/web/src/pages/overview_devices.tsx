@@ -39,7 +39,7 @@ export function OfflinePanel() {
         <ul class="rows scroll" tabIndex={0} aria-label={t.overview.offline_title}>
           {offline.value.slice(0, MOST_SHOWN).map((device) => (
             <li key={device.id} class="device-row">
-              <ConnectionMark device={device} isWordHidden={device.online !== null} />
+              <ConnectionMark device={device} isWordHidden />
               <span class="who">
                 <a href={to.device(device.id)}>{device.name || device.id}</a>
                 {placeBesideName(device) ? <span class="dim">, {device.place}</span> : null}

@@ -56,6 +56,7 @@ export function PeoplePage({ filter: asked }: { filter: string }) {
             caption={t.attendance.people}
             columns={columns}
             rows={rows.value}
+            choice={filter.value}
             keyOf={(person) => person.id}
             class="people"
           />

@@ -142,10 +142,11 @@ function Condition({ rule }: { rule: Rule }) {
   if (rule.kind === "silence") return <>{says.silence(f.seconds(rule.after_s ?? 0))}</>;
   const measurement = rule.measurement ?? "";
   const side = sideOf(rule);
-  const limit = rule[side] ?? 0;
+  const holdS = rule.for_s ?? 0;
+  const condition = says[side](label(measurement, words), valueWithUnit(measurement, rule[side] ?? 0, words));
   return (
     <>
-      {says[side](label(measurement, words), valueWithUnit(measurement, limit, words), f.seconds(rule.for_s ?? 0))}
+      {holdS === 0 ? condition : says.hold(condition, f.seconds(holdS))}
       {typeof rule.clear === "number" ? (
         <span class="dim">, {says.clears(valueWithUnit(measurement, rule.clear, words))}</span>
       ) : null}
@@ -178,7 +179,9 @@ function EnabledSwitch({ rule }: { rule: Rule }) {
         checked={rule.enabled}
         onChange={(event) => void change(event.currentTarget.checked)}
       />
-      <span aria-hidden="true">{t.rules.enabled}</span>
+      <span class="wide" aria-hidden="true">
+        {t.rules.enabled}
+      </span>
     </label>
   );
 }

@@ -30,8 +30,12 @@ export function LiveValue({ device, measurement, isOffline = false, isNamed = tr
   );
   const name = label(measurement, words);
   if (latest === undefined) return <span class="value dim">{t.common.no_data}</span>;
+  /** Written when somebody points at it, not at every value. */
+  const explain = (element: HTMLElement): void => {
+    element.title = `${name} · ${f.exact(latest.peek().atMs)}`;
+  };
   return (
-    <span class={hasGoneStale.value ? "value stale" : "value"} title={`${name} · ${f.exact(latest.value.atMs)}`}>
+    <span class={hasGoneStale.value ? "value stale" : "value"} onMouseEnter={(event) => explain(event.currentTarget)}>
       {isNamed ? <span class="value-name">{name}</span> : null}
       <b>{valueWithUnit(measurement, latest.value.value, words)}</b>
       {age.value === "" ? null : <small>{age.value}</small>}

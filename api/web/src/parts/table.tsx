@@ -28,15 +28,30 @@ interface TableProps<Row> {
   keyOf: (row: Row) => string;
   rowClass?: (row: Row) => string;
   class?: string;
+  /** What the rows were picked by: another choice begins at the top again. */
+  choice?: string;
 }
 
 const FIRST_ROWS = 120;
 const MORE_ROWS = 240;
 
-export function Table<Row>({ caption, columns, rows, keyOf, rowClass, class: name = "" }: TableProps<Row>) {
+export function Table<Row>({
+  caption,
+  columns,
+  rows,
+  keyOf,
+  rowClass,
+  class: name = "",
+  choice = "",
+}: TableProps<Row>) {
   const { t, f } = useWords();
   const sort = useSignal<{ column: string; isDown: boolean } | null>(null);
   const shown = useSignal(FIRST_ROWS);
+  const chosen = useRef(choice);
+  if (chosen.current !== choice) {
+    chosen.current = choice;
+    shown.value = FIRST_ROWS;
+  }
   const order = sort.value;
   const sorted = useMemo(() => inOrder(rows, columns, order, f.compare), [rows, columns, order, f]);
   const visible = sorted.length > shown.value ? sorted.slice(0, shown.value) : sorted;

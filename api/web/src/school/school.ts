@@ -14,6 +14,7 @@ import { SeriesBook } from "./series.ts";
 
 /** More taps than this in one day are not kept on the screen. */
 const MOST_TAPS = 20_000;
+const SHOWN_EVERY_MS = 50;
 const MOST_DEAD_LETTERS = 2_000;
 const MOST_RESOLVED = 1_000;
 
@@ -38,6 +39,7 @@ export class School implements LiveListener {
   readonly #connection: LiveConnection;
   readonly #onKeyRefused: () => void;
   #isFrameAsked = false;
+  #shownMs = -Infinity;
   #isLoaded = false;
   #day = startOfDay(Date.now());
 
@@ -189,18 +191,25 @@ export class School implements LiveListener {
     }
   }
 
-  /** All that comes between two frames is shown with the second; a hidden page has no frames, so by the second. */
+  /**
+   * The first event after a pause is shown with the next frame; in a stream of them, all that came within 50 ms is
+   * shown at once. A hidden page has no frames: there it is by the second.
+   */
   #askForFrame(): void {
     if (this.#isFrameAsked) return;
     this.#isFrameAsked = true;
-    const show = (): void => {
-      cancelAnimationFrame(frame);
-      clearTimeout(timer);
-      this.#isFrameAsked = false;
-      this.#flush();
-    };
-    const frame = requestAnimationFrame(show);
-    const timer = setTimeout(show, 1_000);
+    const waitMs = Math.max(0, this.#shownMs + SHOWN_EVERY_MS - performance.now());
+    setTimeout(() => {
+      const show = (): void => {
+        cancelAnimationFrame(frame);
+        clearTimeout(timer);
+        this.#isFrameAsked = false;
+        this.#shownMs = performance.now();
+        this.#flush();
+      };
+      const frame = requestAnimationFrame(show);
+      const timer = setTimeout(show, 1_000);
+    }, waitMs);
   }
 
   #flush(): void {

@@ -76,11 +76,11 @@ export class SeriesBook {
     return this.#byKey.values();
   }
 
-  /** The moment of the newest value of a device, in ms; null when there is none. Follows the values. */
+  /** The moment of the newest value of a device, in ms; null when there is none. Does not follow the values. */
   newestMs(device: string): number | null {
     let newest: number | null = null;
-    for (const measurement of this.#measurementsOf(device).value) {
-      const at = this.latest(device, measurement)?.value.atMs ?? null;
+    for (const measurement of this.#measurementsOf(device).peek()) {
+      const at = this.latest(device, measurement)?.peek().atMs ?? null;
       if (at !== null && (newest === null || at > newest)) newest = at;
     }
     return newest;
