@@ -87,7 +87,7 @@ class EventRing:
         entries = self._entries
         entries.append(_Entry(self.last + 1, self.last + number, kind, device_id, rows, text))
         self.last += number
-        while self.last - entries[0].first >= self._capacity:
+        while len(entries) > 1 and self.last - entries[0].first >= self._capacity:
             entries.popleft()
 
     def lose(self) -> None:

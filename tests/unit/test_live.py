@@ -130,6 +130,14 @@ async def test_a_slow_reader_is_reset_and_the_others_miss_nothing() -> None:
     assert [id_ for _, id_, _ in await next_events(slow)] == [f"{RUN}.1001"]
 
 
+async def test_a_commit_larger_than_the_ring_is_a_reset_for_who_was_waiting() -> None:
+    hub = Hub(RUN, NO_STORE, series, capacity=100)
+    subscription = hub.subscribe([Kind.READING])
+    await anext(subscription)
+    hub.publish(committed([reading(number) for number in range(1000)]))
+    assert await next_events(subscription) == [("reset", f"{RUN}.1000", {})]
+
+
 @pytest.mark.parametrize(
     "last_event_id", ["", "0", "x.y", f"{RUN}.", f"{RUN}.11", f"{RUN - 1}.5", f"{RUN}.{'9' * 30}", "\x00"]
 )
