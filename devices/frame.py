@@ -11,7 +11,8 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
     `device_id` is who signed in, None for an anonymous client and for the bridge, whose broker signs peers in.
     `is_retained`: it came out of a broker's retained store, so its age is unknown; it may fill a last value, but
-    resets no timer and makes no tap. `received_us`: µs since 1970 UTC by the gateway's clock.
+    resets no timer and makes no tap. `is_late`: it waited at a broker while nobody took it, for an unknown time; it
+    resets no timer, and only its own stamp says when it was. `received_us`: µs since 1970 UTC by the gateway's clock.
     """
 
     topic: str
@@ -19,6 +20,12 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     received_us: int
     device_id: str | None = None
     is_retained: bool = False
+    is_late: bool = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it was sent when it was received."""
+        return not (self.is_retained or self.is_late)
 
 
 class Presence(msgspec.Struct, frozen=True, gc=False):

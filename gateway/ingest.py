@@ -144,7 +144,7 @@ class Ingest:
 
     def _status(self, source: Source, transaction: Transaction, frame: Frame, _number: int) -> None:
         is_online = native.decode_status(frame.payload).is_online
-        if frame.is_retained and source.is_online is not None:
+        if not frame.is_live and source.is_online is not None:
             return
         self._sources.set_online(transaction, source, frame.received_us, is_online=is_online)
         if is_online:
@@ -216,14 +216,15 @@ class Ingest:
                 transaction.committed.duplicates += 1
                 return
             source.changed_boots.add(boot)
-        if frame.is_retained:
+        if frame.is_retained or (frame.is_late and telemetry.stamp_us is None):
             at_us = frame.received_us if telemetry.stamp_us is None else telemetry.stamp_us
             clock = int(Clock.UNKNOWN)
             rows = transaction.committed.retained_readings
         else:
             at_us, clock = self._judge(source, transaction, telemetry.stamp_us, frame.received_us)
             rows = transaction.rows
-            source.last_seen_us = frame.received_us
+            if not frame.is_late:
+                source.last_seen_us = frame.received_us
         hour = at_us // HOUR_US
         if (hour != source.due_hour or hour != transaction.hour) and numbers:
             self._sources.note_due(transaction, source, hour)
@@ -236,6 +237,8 @@ class Ingest:
         if frame.is_retained:
             raise DecodeError("a retained tap: its age is unknown, so it makes no attendance mark")
         at_us, clock = self._judge(source, transaction, event.stamp_us, frame.received_us)
+        if frame.is_late and event.stamp_us is None:
+            clock = int(Clock.UNKNOWN)
         is_new = store_tap(
             transaction,
             self._statements,
@@ -269,7 +272,7 @@ class Ingest:
         return at_us, int(clock)
 
     def _hear(self, source: Source, transaction: Transaction, frame: Frame) -> None:
-        if not frame.is_retained:
+        if frame.is_live:
             source.last_seen_us = frame.received_us
         transaction.touch(source)
 

@@ -323,6 +323,7 @@ class Bridge:
             self._tell("bridge_filter_at_most_once", filter=topic_filter, reason="the broker grants QoS 0 only")
         if topic_filter == self._canary_topic and refusal is not None:
             self._canary.stop()
+            self._inlet.caught_up()  # there will be no sign of it
         self._prove()
 
     def _on_published(self, packet_id: int, refusal: str | None) -> None:
@@ -334,6 +335,7 @@ class Bridge:
         elif packet_id == self._canary_packet_id:
             self._note_refusal(self._canary_topic, refusal)
             self._canary.stop()
+            self._inlet.caught_up()  # there will be no sign of it
             self._prove()
 
     def _send_outgoing(self) -> None:

@@ -60,6 +60,7 @@ class Inlet:
         self.drained = asyncio.Event()
         """Set while all that was handed in is committed and its acknowledgements are queued."""
         self.drained.set()
+        self._is_catching_up = False
         self.live_topics: set[str] | None = None
         """Topics of the messages since this was last set to an empty set."""
         self._counters = counters
@@ -67,7 +68,12 @@ class Inlet:
     def connected(self, line: Line, *, is_session_present: bool) -> None:
         """Acknowledgements leave on `line` from now on, those of what came on earlier ones nowhere."""
         self._line = line
+        self._is_catching_up = is_session_present
         self._window.connected(is_session_present=is_session_present)
+
+    def caught_up(self) -> None:
+        """What comes from now on was sent just now: our own message, sent after the connection, has come back."""
+        self._is_catching_up = False
 
     def disconnected(self) -> None:
         self._line = None
@@ -83,6 +89,7 @@ class Inlet:
         except UnicodeDecodeError:
             topic = ""  # wanted by no filter; the broker must not let it through [MQTT-1.5.4-1]
         if topic == self._own_topic:
+            self.caught_up()
             self._on_own(bytes(message.payload))
             if message.qos and self._line is not None:
                 self._line.ack(message.mid, message.qos)
@@ -109,7 +116,7 @@ class Inlet:
             self._deliveries.append(delivery)
         if self.live_topics is not None and len(self.live_topics) < MAX_TOPICS_NOTED:
             self.live_topics.add(topic)
-        self._frames.append(Frame(topic, payload, self._now_us(), None, message.retain))
+        self._frames.append(Frame(topic, payload, self._now_us(), None, message.retain, self._is_catching_up))
         self._size_bytes += len(payload) + FRAME_OVERHEAD_BYTES
 
     def hand_in(self) -> None:

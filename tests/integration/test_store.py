@@ -205,6 +205,19 @@ async def test_a_retained_reading_is_stored_as_of_unknown_age_and_is_no_sign_of_
     assert await store.rows("SELECT last_seen_us FROM device_status WHERE last_seen_us IS NOT NULL") == []
 
 
+async def test_what_waited_at_a_broker_is_no_sign_of_life_and_only_its_stamp_says_when_it_was(
+    store: WritingStore,
+) -> None:
+    stamp_us = now_us() - 60_000_000
+    late = [values(), json.dumps({"at": stamp_us // 1000, "values": {"co2_ppm": 1}})]
+    await store.take(*(Frame("sg/d1/telemetry", body.encode(), now_us(), None, is_late=True) for body in late))
+    await store.take(Frame("sg/d1/tap", tap().encode(), now_us(), None, is_late=True))
+    rows = await store.rows("SELECT measurement, clock FROM reading JOIN series ON id = series_id ORDER BY 1")
+    assert rows == [("co2_ppm", 0), ("temperature_c", 2)]
+    assert await store.rows("SELECT clock FROM tap") == [(2,)]
+    assert await store.rows("SELECT last_seen_us FROM device_status WHERE last_seen_us IS NOT NULL") == []
+
+
 async def test_while_the_gateways_clock_is_in_doubt_rows_say_so(store: WritingStore) -> None:
     store.clock[0] = False
     await store.take(telemetry("d1", values()))
