@@ -153,3 +153,16 @@ async def test_a_full_queue_stops_the_reading_and_loses_nothing(mosquitto: Mosqu
         assert bridge.counters.failures_total == 0
     assert sink.most_held_bytes < cap_bytes + burst_bytes
     assert sink.payloads.count(payload) == 2_000
+
+
+async def test_what_waited_at_the_broker_is_late_and_what_comes_then_is_live(mosquitto: MosquittoProcess) -> None:
+    sink = HeldSink()
+    async with publisher(mosquitto.port) as client:
+        async with running_bridge(mosquitto.port, sink):
+            pass
+        await published(client, numbered(20))
+        async with running_bridge(mosquitto.port, sink):
+            await eventually(lambda: len(sink.frames) == 20)
+            await published(client, [b"live"])
+            await eventually(lambda: len(sink.frames) == 21)
+    assert [frame.is_late for frame in sink.frames] == [True] * 20 + [False]
