@@ -7,6 +7,7 @@ the database, which may have learnt from a wrong clock.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from statistics import median
 
 from devices.clock import DAY_US
@@ -86,9 +87,9 @@ class ClockWatch:
         if now_us < MADE_US:
             return "the clock is before this program was made"
         offsets_us = list(self._offsets_us.values())
-        if len(offsets_us) >= AGREEING:
-            ahead_us = median(offsets_us)
-            if abs(ahead_us) <= AGREES_US:
+        ahead_us = _consensus_us(offsets_us)
+        if ahead_us is not None:
+            if abs(ahead_us) <= AGREES_US and len(offsets_us) >= AGREEING:
                 self._newest_known_us = min(self._newest_known_us, now_us)
                 return None
             if abs(ahead_us) > DISAGREES_US and len(offsets_us) >= QUORUM:
@@ -99,3 +100,13 @@ class ClockWatch:
             days = (now_us - self._newest_known_us) // DAY_US
             return f"the clock is {days} days ahead of the newest time in the database"
         return None
+
+
+def _consensus_us(offsets_us: Sequence[int]) -> float | None:
+    """Returns what most of the devices say to within `AGREES_US`, None if no most of them say the same: clocks that
+    are wrong each in its own way say nothing."""
+    if not offsets_us:
+        return None
+    middle_us = median(offsets_us)
+    near = sum(abs(offset_us - middle_us) <= AGREES_US for offset_us in offsets_us)
+    return middle_us if 2 * near > len(offsets_us) else None

@@ -44,7 +44,7 @@ class Committed:
     """Rows in commit order. `readings`: (series_id, at_us, frame_no, value, clock), the rows as stored.
 
     `retained_readings` have the same shape, but are of unknown age (retained, or late without a stamp): they may fill
-    a last value and reset no timer. `frame_no` grows by one a frame over the life of the database, and is the live cursor.
+    a last value and reset no timer. `frame_no` grows by one a frame over the life of the database.
     """
 
     committed_us: int

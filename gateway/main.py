@@ -9,19 +9,17 @@ import gc
 import resource
 import signal
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 
 import structlog
 import uvloop
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from api.app import build
@@ -30,41 +28,21 @@ from devices.mqtt import journal
 from devices.mqtt.bridge import Bridge, BridgeSettings
 from devices.mqtt.broker import Broker, Limits
 from devices.mqtt.door import Door, DoorLimits
-from devices.registry import Registry
-from devices.tables import dead_letter, kept_frame
-from gateway import alert_list, cards, certificates, replay, rfc3339
-from gateway.admin_key import ensure_admin_key
+from gateway import alert_list, cards, certificates, replay
 from gateway.alerts.lifecycle import Change
 from gateway.alerts.stage import AlertStage
-from gateway.bounded import ByteCap
-from gateway.catalogue import Catalogue
-from gateway.clockwatch import ClockWatch
+from gateway.clocks import monotonic_us, steady_clock, wall_us
 from gateway.committed import Committed
 from gateway.configuration import Configuration
-from gateway.discovery import Discovery
+from gateway.core import Core, open_core, write_clock
 from gateway.errors import Unavailable
 from gateway.http_server import serve_http
-from gateway.ingest import Ingest
 from gateway.live import Hub, Kind
 from gateway.logs import Repeated
 from gateway.metrics import GatewayCollector
+from gateway.report import Report
 from gateway.schedule import scheduled
-from gateway.sources import Sources
-from gateway.statements import compile_for
-from gateway.status import (
-    BridgeFigures,
-    IngestFigures,
-    MqttFigures,
-    Rate,
-    Status,
-    count_alerts,
-    count_devices,
-    count_online,
-)
 from gateway.store import database
-from gateway.store.store import Store
-from gateway.store.writer import Writer
-from gateway.tables import fact
 
 log = structlog.get_logger("gateway")
 
@@ -102,37 +80,6 @@ def allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def wall_us() -> int:
-    """Returns the machine's time, µs since 1970 UTC; it may jump."""
-    return time.time_ns() // 1000
-
-
-def monotonic_us() -> int:
-    """Returns µs since some moment; it never jumps."""
-    return time.monotonic_ns() // 1000
-
-
-def steady_clock(start_us: int) -> Callable[[], int]:
-    """Returns a clock that starts at `start_us` and never jumps, for timers."""
-    offset_us = start_us - monotonic_us()
-    return lambda: monotonic_us() + offset_us
-
-
-@dataclass(frozen=True, slots=True)
-class Core:
-    """The open store and what belongs to it."""
-
-    store: Store
-    writer: Writer
-    preparation: database.Preparation
-    clock: ClockWatch
-    dead_letters: ByteCap
-    kept_frames: ByteCap
-
-    def is_clock_right(self) -> bool:
-        return self.clock.is_right_at(wall_us(), monotonic_us())
-
-
 class Gateway:
     """One life of the program, from opening the database to closing it."""
 
@@ -145,18 +92,11 @@ class Gateway:
         self._damage: str | None = None
         self._started_us = wall_us()
         self._version = version("schoolgate")
-        self._registry = Registry()
-        self._catalogue = Catalogue(self._registry)
         self._stages: list[Callable[[Committed], None]] = []
-        self._rate = Rate()
-        self._frames_per_s = 0.0
-        self._online = 0
         self._tls_failure: str | None = None
         self._core: Core
         self._hub: Hub
         self._alerts: AlertStage
-        self._broker: Broker
-        self._door: Door
         self._bridge: Bridge | None = None
 
     async def run(self) -> bool:
@@ -190,7 +130,7 @@ class Gateway:
                 raise Unavailable(f"{path} cannot be used: {error.orig}", retry_after_s=30.0) from error
             database.mark_damaged(path)
             self._damage = str(error.orig)
-        if self._damage is None:
+        if self._damage is None and not database.is_marked_damaged(path):
             raise error
         log.error("database_damaged", path=str(path), damage=self._damage)
         self._must_start_again = True
@@ -198,10 +138,12 @@ class Gateway:
     async def _open(self, stack: AsyncExitStack) -> None:
         configuration = self._configuration
         school_key = cards.load_key(configuration.privacy.card_key_file or self._data / "card.key")
-        core = self._core = await stack.enter_async_context(self._open_store(school_key))
-        self._hub = Hub(self._started_us, core.store, self._catalogue.series)
+        core = self._core = await stack.enter_async_context(
+            open_core(configuration, school_key, self._on_committed, self._on_damage)
+        )
+        self._hub = Hub(self._started_us, core.store, core.catalogue.series)
         self._alerts = AlertStage(
-            core.store, self._catalogue, self._tell_alert, wall_us, configuration.alerts.stale_after_s
+            core.store, core.catalogue, self._tell_alert, wall_us, configuration.alerts.stale_after_s
         )
         self._stages += [self._note_series, self._hub.publish, self._alerts.feed]
         await stack.enter_async_context(self._run_task("alerts", self._alerts.run(), self._alerts.close))
@@ -209,94 +151,47 @@ class Gateway:
         await stack.enter_async_context(self._run_task("registry", self._follow_registry()))
         clock_was_set = stack.enter_context(scheduled(core.store, configuration, wall_us, core.is_clock_right))
         await stack.enter_async_context(self._run_task("clock", self._watch_clock(clock_was_set)))
-        await stack.enter_async_context(self._run_task("status", self._tell_status()))
-        await stack.enter_async_context(self._open_ways_in())
-        await self._open_http(stack, build(self._parts(school_key)))
+        door = await stack.enter_async_context(self._open_ways_in())
+        report = Report(
+            configuration,
+            self._version,
+            self._started_us,
+            core,
+            door,
+            self._bridge,
+            self._alerts.counts,
+            self._tls_failure,
+        )
+        await stack.enter_async_context(self._run_task("status", self._tell_status(report)))
+        await self._open_http(stack, build(self._parts(school_key, report)))
         stack.callback(self._hub.close)
         log.info("ready", data=str(self._data), version=self._version)
 
-    # The store.
-
-    @asynccontextmanager
-    async def _open_store(self, school_key: bytes) -> AsyncIterator[Core]:
-        settings = self._configuration.store
-        path = self._data / database.FILE_NAME
-        preparation = database.prepare(path)
-        if preparation.set_aside is not None:
-            log.error(
-                "database_set_aside",
-                file=str(preparation.set_aside),
-                damage=preparation.damage,
-                salvaged_rows=preparation.salvaged_rows,
-            )
-        engine = database.open_engine(path, cache_bytes=settings.cache_bytes)
-        readers = database.open_engine(path, read_only=True)
-        with engine.begin() as connection:
-            ensure_admin_key(connection, self._data / "admin.key", wall_us())
-            self._registry.refresh(connection)
-            self._catalogue.load(connection)
-            newest = connection.execute(select(fact.c.value).where(fact.c.name == "clock_high_us")).scalar()
-        clock = ClockWatch(int(newest or 0))
-        clock.judge(wall_us(), monotonic_us())
-        dead_letters = ByteCap(dead_letter, settings.dead_letter_bytes)
-        kept_frames = ByteCap(kept_frame, settings.kept_frame_bytes)
-        statements = compile_for(engine.dialect, {**journal.STATEMENTS, **replay.STATEMENTS})
-        ingest = Ingest(
-            Sources(self._registry, statements, clock.note_stamp),
-            statements,
-            school_key,
-            wall_us,
-            lambda: clock.is_right_at(wall_us(), monotonic_us()),
-            dead_letters,
-            kept_frames,
-            Discovery(),
-        )
-        writer = Writer(engine, path, ingest, settings.queue_bytes, self._on_committed, self._on_damage)
-        store = Store(writer, readers, settings.queue_bytes)
-        loop = asyncio.get_running_loop()
-
-        def on_damage_read(damage: str) -> None:
-            database.mark_damaged(path)
-            self._damage = damage
-            with suppress(RuntimeError):  # the loop is closed: this life is over
-                loop.call_soon_threadsafe(self._on_damage_read, damage)
-
-        database.explain(readers, on_damage_read)
-        writer.start()
-        try:
-            yield Core(store, writer, preparation, clock, dead_letters, kept_frames)
-        finally:
-            await writer.close()
-            store.close()
-            engine.dispose()
+    # What the core tells.
 
     def _on_committed(self, committed: Committed) -> None:
         for stage in self._stages:
             stage(committed)
 
     def _on_damage(self, damage: str) -> None:
+        if self._damage is None:
+            log.error("database_damaged", path=str(self._data / database.FILE_NAME), damage=damage)
         self._damage = damage
         self._must_start_again = True
         self._stop.set()
 
-    def _on_damage_read(self, damage: str) -> None:
-        if not self._must_start_again:
-            log.error("database_damaged", path=str(self._data / database.FILE_NAME), damage=damage)
-            self._core.writer.give_up(damage)
-            self._on_damage(damage)
-
     def _note_series(self, committed: Committed) -> None:
         for entry in committed.new_series:
-            self._catalogue.add(entry)
+            self._core.catalogue.add(entry)
 
     # The ways in.
 
     @asynccontextmanager
-    async def _open_ways_in(self) -> AsyncIterator[None]:
+    async def _open_ways_in(self) -> AsyncIterator[Door]:
         configuration, core = self._configuration, self._core
         mqtt = configuration.mqtt
         steady_us = steady_clock(core.clock.best_us(wall_us()))  # a wrong clock is no reason to end what has to last
-        broker = self._broker = Broker(
+        broker = Broker(
             core.writer,
             Limits(
                 max_packet_bytes=mqtt.max_packet_bytes,
@@ -306,6 +201,7 @@ class Gateway:
                 max_keep_alive_s=mqtt.max_keep_alive_s,
                 session_expiry_max_s=mqtt.session_expiry_max_s,
                 queue_bytes=mqtt.queue_bytes,
+                queue_total_bytes=mqtt.queue_total_bytes,
                 retained_bytes=mqtt.retained_bytes,
             ),
             wall_us,
@@ -322,9 +218,9 @@ class Gateway:
             )
 
         core.store.read_now(restore)
-        door = self._door = Door(
+        door = Door(
             broker,
-            self._registry,
+            self._core.registry,
             self._refresh_registry,
             mqtt.anonymous_topics,
             DoorLimits(mqtt.max_connections, mqtt.connect_timeout_s, mqtt.slow_consumer_s, mqtt.connect_rate),
@@ -339,7 +235,7 @@ class Gateway:
             if configuration.bridge.enabled:
                 bridge = self._bridge = Bridge(self._bridge_settings(), core.writer, wall_us)
                 await stack.enter_async_context(self._run_task("bridge", bridge.run()))
-            yield
+            yield door
 
     def _bridge_settings(self) -> BridgeSettings:
         section = self._configuration.bridge
@@ -392,86 +288,32 @@ class Gateway:
             is_client_certificate_required=is_mqtt and configuration.mqtts.require_client_certificate,
         )
 
-    def _parts(self, school_key: bytes) -> Parts:
+    def _parts(self, school_key: bytes, report: Report) -> Parts:
         core = self._core
         metrics = CollectorRegistry()
-        metrics.register(GatewayCollector(self.status, lambda: self._broker.counters, self._totals))
+        metrics.register(GatewayCollector(report.status, report.counters, report.totals))
         return Parts(
             store=core.store,
-            registry=self._registry,
+            registry=self._core.registry,
             hub=self._hub,
             alerts=self._alerts,
             now_us=wall_us,
             school_key=school_key,
             version=self._version,
             node=self._configuration.node.name,
-            publish_command=self._publish_command,
+            publish_command=partial(self._publish_command, report.door.broker),
             replay=lambda letter_id: replay.replay_dead_letter(core.store, core.writer, letter_id),
             replay_device=lambda device_id: replay.replay_device(core.store, core.writer, device_id),
-            status=self.status,
-            readiness=self.readiness,
+            status=report.status,
+            readiness=report.readiness,
             metrics=metrics,
         )
 
-    def _publish_command(self, device_id: str, name: str, payload: bytes) -> None:
+    def _publish_command(self, broker: Broker, device_id: str, name: str, payload: bytes) -> None:
         topic = f"sg/{device_id}/cmd/{name}"
-        self._broker.publish(topic, payload, qos=1)
+        broker.publish(topic, payload, qos=1)
         if self._bridge is not None:
             self._bridge.publish(topic, payload, qos=1)
-
-    # What it says of itself.
-
-    def status(self) -> Status:
-        """Returns the figures as of now; cheap enough for every second."""
-        store, broker = self._core.store, self._broker
-        figures = store.status
-        bridge = self._bridge
-        return Status(
-            node=self._configuration.node.name,
-            school=self._configuration.school.name,
-            timezone=self._configuration.school.timezone,
-            version=self._version,
-            started_at=rfc3339.text(self._started_us),
-            now=rfc3339.text(wall_us()),
-            clock_right=self._core.clock.is_right,
-            ingest=IngestFigures(
-                frames_total=figures.frames_total,
-                frames_per_s=round(self._frames_per_s, 1),
-                commit_ms=round(store.median_commit_ms(), 2),
-                queue_bytes=figures.queue_bytes,
-                queue_cap_bytes=store.queue_cap_bytes,
-                duplicates_total=figures.duplicates_total,
-                dead_letters_total=figures.dead_letters_total,
-                refused_total=broker.counters.refused_topics_total,
-            ),
-            mqtt=MqttFigures(len(self._door.peers)),
-            bridge=BridgeFigures("off", None) if bridge is None else BridgeFigures(bridge.state, bridge.reason),
-            devices=count_devices(self._registry, self._online),
-            alerts=count_alerts(self._alerts.counts()),
-        )
-
-    def readiness(self) -> dict[str, str | None]:
-        """Returns each part with the reason why it is not ready, None if it is."""
-        configuration, bridge = self._configuration, self._bridge
-        parts: dict[str, str | None] = {"store": self._core.store.status.failure, "clock": self._core.clock.doubt}
-        if configuration.mqtts.enabled or configuration.https.enabled:
-            parts["tls"] = self._tls_failure
-        if bridge is not None:
-            parts["bridge"] = None if bridge.state == "connected" else (bridge.reason or bridge.state)
-        return parts
-
-    def _totals(self) -> dict[str, tuple[str, float]]:
-        core = self._core
-        return {
-            "failed_commits": ("Commits that the disk refused", core.store.status.failed_commits_total),
-            "dead_letters_dropped": ("Oldest dead letters dropped at their cap", core.dead_letters.dropped_total),
-            "kept_frames_dropped": ("Oldest kept frames dropped at their cap", core.kept_frames.dropped_total),
-            "retained_refused": ("Messages not retained at the cap", self._broker.retained.refused),
-            "connections_refused": (
-                "Connections over mqtt.max_connections or mqtt.connect_rate",
-                self._door.connections_refused_total,
-            ),
-        }
 
     def _tell_alert(self, change: Change) -> None:
         self._hub.publish_event(Kind.ALERT, alert_list.shown(change.alert), change.alert.device_id)
@@ -511,7 +353,7 @@ class Gateway:
         while True:
             await asyncio.sleep(REGISTRY_POLL_S)
             try:
-                has_changed = await store.read(self._registry.refresh)
+                has_changed = await store.read(self._core.registry.refresh)
             except Unavailable as error:
                 unread.failed(reason=error.reason)
                 continue
@@ -521,7 +363,7 @@ class Gateway:
 
     def _refresh_registry(self) -> bool:
         try:
-            return self._core.store.read_now(self._registry.refresh)
+            return self._core.store.read_now(self._core.registry.refresh)
         except Unavailable:
             return False  # `_follow_registry` says why
 
@@ -541,22 +383,13 @@ class Gateway:
             if clock.is_right and not 0 <= now_us - written_us < 60_000_000:
                 written_us = now_us
                 try:
-                    await core.store.write(lambda connection, at=now_us: _write_clock(connection, at))  # type: ignore[misc]
+                    await core.store.write(lambda connection, at=now_us: write_clock(connection, at))  # type: ignore[misc]
                 except Unavailable:
                     written_us = 0
 
-    async def _tell_status(self) -> None:
-        store = self._core.store
+    async def _tell_status(self, report: Report) -> None:
         while True:
             await asyncio.sleep(STATUS_EVERY_S)
-            self._frames_per_s = self._rate.sample(store.status.frames_total)
+            await report.sample()
             if self._hub.wants(Kind.STATUS):
-                with suppress(Unavailable):  # the last count, then
-                    self._online = await store.read(count_online)
-                self._hub.publish_event(Kind.STATUS, self.status())
-
-
-def _write_clock(connection: Connection, now_us: int) -> None:
-    row = {"name": "clock_high_us", "value": str(now_us)}
-    statement = sqlite_insert(fact).values(row)
-    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": str(now_us)}))
+                self._hub.publish_event(Kind.STATUS, report.status())

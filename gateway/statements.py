@@ -19,7 +19,6 @@ from devices.tables import (
 )
 from gateway.tables import fact, outbox
 
-
 ROWS_A_STATEMENT = 100
 """Of `many_readings`."""
 

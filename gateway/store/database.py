@@ -196,6 +196,11 @@ def mark_damaged(path: Path) -> None:
         _note(path).touch()
 
 
+def is_marked_damaged(path: Path) -> bool:
+    """Whether `mark_damaged` was called since the file was last prepared."""
+    return _note(path).exists()
+
+
 def _note(path: Path) -> Path:
     return path.with_name(path.name + ".damaged-found")
 

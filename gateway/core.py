@@ -1,0 +1,123 @@
+"""The core: the open store with its writer and ingest, and what they are asked about."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from devices.mqtt import journal
+from devices.registry import Registry
+from devices.tables import dead_letter, kept_frame
+from gateway import replay
+from gateway.admin_key import ensure_admin_key
+from gateway.bounded import ByteCap
+from gateway.catalogue import Catalogue
+from gateway.clocks import monotonic_us, wall_us
+from gateway.clockwatch import ClockWatch
+from gateway.committed import Committed
+from gateway.configuration import Configuration
+from gateway.discovery import Discovery
+from gateway.ingest import Ingest
+from gateway.sources import Sources
+from gateway.statements import compile_for
+from gateway.store import database
+from gateway.store.store import Store
+from gateway.store.writer import Writer
+from gateway.tables import fact
+
+log = structlog.get_logger("gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The open store and what belongs to it. `registry` and `catalogue` are its tables in memory."""
+
+    store: Store
+    writer: Writer
+    registry: Registry
+    catalogue: Catalogue
+    clock: ClockWatch
+    dead_letters: ByteCap
+    kept_frames: ByteCap
+
+    def is_clock_right(self) -> bool:
+        return self.clock.is_right_at(wall_us(), monotonic_us())
+
+
+@asynccontextmanager
+async def open_core(
+    configuration: Configuration,
+    school_key: bytes,
+    on_committed: Callable[[Committed], None],
+    on_damage: Callable[[str], None],
+) -> AsyncIterator[Core]:
+    """Opens the database, setting a damaged one aside, and closes it when left: what was submitted is committed.
+
+    `on_committed` and `on_damage` are called on the event loop; the latter when the file turns out to be damaged
+    while it is in use, by whoever met it. Raises DatabaseError, Corrupt, Unavailable.
+    """
+    settings, data = configuration.store, configuration.node.data
+    path = data / database.FILE_NAME
+    preparation = database.prepare(path)
+    if preparation.set_aside is not None:
+        log.error(
+            "database_set_aside",
+            file=str(preparation.set_aside),
+            damage=preparation.damage,
+            salvaged_rows=preparation.salvaged_rows,
+        )
+    engine = database.open_engine(path, cache_bytes=settings.cache_bytes)
+    readers = database.open_engine(path, read_only=True)
+    registry = Registry()
+    catalogue = Catalogue(registry)
+    with engine.begin() as connection:
+        ensure_admin_key(connection, data / "admin.key", wall_us())
+        registry.refresh(connection)
+        catalogue.load(connection)
+        newest = connection.execute(select(fact.c.value).where(fact.c.name == "clock_high_us")).scalar()
+    clock = ClockWatch(int(newest or 0))
+    clock.judge(wall_us(), monotonic_us())
+    dead_letters = ByteCap(dead_letter, settings.dead_letter_bytes)
+    kept_frames = ByteCap(kept_frame, settings.kept_frame_bytes)
+    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **replay.STATEMENTS})
+    ingest = Ingest(
+        Sources(registry, statements, clock.note_stamp),
+        statements,
+        school_key,
+        wall_us,
+        lambda: clock.is_right_at(wall_us(), monotonic_us()),
+        dead_letters,
+        kept_frames,
+        Discovery(),
+    )
+    writer = Writer(engine, path, ingest, settings.queue_bytes, on_committed, on_damage)
+    loop = asyncio.get_running_loop()
+
+    def on_damage_read(damage: str) -> None:
+        database.mark_damaged(path)
+        with suppress(RuntimeError):  # the loop is closed: this life is over
+            loop.call_soon_threadsafe(tell_damage_read, damage)
+
+    def tell_damage_read(damage: str) -> None:
+        writer.give_up(damage)
+        on_damage(damage)
+
+    database.explain(readers, on_damage_read)
+    store = Store(writer, readers, settings.queue_bytes)
+    writer.start()
+    try:
+        yield Core(store, writer, registry, catalogue, clock, dead_letters, kept_frames)
+    finally:
+        await writer.close()
+        store.close()
+        engine.dispose()
+
+
+def write_clock(connection: Connection, now_us: int) -> None:
+    """Notes the newest time that the gateway believes, for the next start."""
+    statement = sqlite_insert(fact).values(name="clock_high_us", value=str(now_us))
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": str(now_us)}))
