@@ -51,6 +51,14 @@ def test_one_device_with_a_wrong_clock_is_outvoted() -> None:
     assert watch.is_right
 
 
+def test_devices_that_are_wrong_each_in_its_own_way_say_nothing() -> None:
+    watch = ClockWatch(0)
+    for number in range(2 * QUORUM):
+        watch.note_stamp(f"d{number}", (number - QUORUM) * TEN_YEARS_US // 10)
+    watch.judge(NOW, 0)
+    assert watch.is_right
+
+
 def test_devices_outvote_a_database_that_learnt_from_a_wrong_clock() -> None:
     watch = ClockWatch(NOW + TEN_YEARS_US)
     watch.judge(NOW, 0)
