@@ -223,7 +223,7 @@ class Gateway:
             self._core.registry,
             self._refresh_registry,
             mqtt.anonymous_topics,
-            DoorLimits(mqtt.max_connections, mqtt.connect_timeout_s, mqtt.slow_consumer_s, mqtt.connect_rate),
+            DoorLimits(mqtt.max_connections, mqtt.connect_timeout_s, mqtt.slow_consumer_s),
         )
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._run_task("door", door.run()))

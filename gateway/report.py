@@ -102,7 +102,7 @@ class Report:
             "kept_frames_dropped": ("Oldest kept frames dropped at their cap", core.kept_frames.dropped_total),
             "retained_refused": ("Messages not retained at the cap", self.door.broker.retained.refused),
             "connections_refused": (
-                "Connections over mqtt.max_connections or mqtt.connect_rate",
+                "Connections over mqtt.max_connections",
                 self.door.connections_refused_total,
             ),
         }

@@ -159,9 +159,6 @@ class Mqtt(Section):
     max_connections: int = Field(
         default=10_000, ge=1, le=1_000_000, description="Open connections, MQTT and MQTTS together"
     )
-    connect_rate: float = Field(
-        default=200.0, gt=0, le=1e6, description="Connections a second accepted from one address"
-    )
     connect_timeout_s: float = Field(
         default=10.0, gt=0, le=600, description="Time a new connection has to send its CONNECT"
     )

@@ -12,7 +12,6 @@ import structlog
 from mqtt5 import DisconnectReasonCode
 
 from devices.mqtt import access
-from devices.mqtt.arrivals import Arrivals
 from devices.mqtt.broker import Broker
 from devices.mqtt.connection import Connection
 from devices.registry import Device, DeviceState, Registry
@@ -36,7 +35,6 @@ class DoorLimits:
     max_connections: int
     connect_timeout_s: float
     slow_consumer_s: float
-    connect_rate: float = 200.0
 
 
 class Door:
@@ -55,7 +53,6 @@ class Door:
         self._refresh_registry = refresh_registry
         self._anonymous = access.anonymous(anonymous_topics) if anonymous_topics else None
         self._limits = limits
-        self._arrivals = Arrivals(limits.connect_rate)
         self._servers: list[asyncio.Server] = []
         self._to_flush: set[Peer] = set()
         self._is_flush_due = False
@@ -125,19 +122,15 @@ class Door:
         self._refreshed_s = now_s
         return self._refresh_registry()
 
-    def admit(self, peer: "Peer", address: str) -> bool:
-        """Takes a new peer in, slowly if its address opens too many connections; False if it has to go."""
-        now_s = time.monotonic()
-        wait_s = self._arrivals.wait_s(address, now_s) if len(self.peers) < self._limits.max_connections else None
-        if wait_s is None:
+    def admit(self, peer: "Peer") -> bool:
+        """Takes a new peer in; False if there are too many. How fast they come is no matter: after a power cut 2,000
+        devices come at once, perhaps from behind one address."""
+        if len(self.peers) >= self._limits.max_connections:
             self.connections_refused_total += 1
             return False
         self.peers.add(peer)
         if self._is_full:
             peer.pause_reading()
-        if wait_s > 0:
-            peer.pause_reading()
-            asyncio.get_running_loop().call_later(wait_s, peer.resume_reading)
         return True
 
     def look_for_room(self) -> None:
@@ -207,7 +200,7 @@ class Peer(asyncio.Protocol):
         address = str((transport.get_extra_info("peername") or ("unknown",))[0])
         self._certificate_name = _common_name(transport.get_extra_info("peercert"))
         self.connection = Connection(door.broker, self._sign_in, address, self._on_output, self._on_wait)
-        if not door.admit(self, address):
+        if not door.admit(self):
             transport.abort()
             return
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
