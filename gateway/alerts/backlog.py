@@ -9,7 +9,7 @@ Reading = tuple[int, int, int, float, int]
 """series_id, at_us, frame_no, value, clock: the row as stored."""
 
 LIMIT = 5_000
-"""Readings that may wait; beyond it they are thinned out, which costs a tenth of evaluating them."""
+"""Readings that may wait; beyond it they are thinned out, which is much cheaper than evaluating them."""
 
 
 @dataclass(slots=True)

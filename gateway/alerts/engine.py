@@ -173,7 +173,8 @@ class Engine:
     ) -> list[Change]:
         """Takes a reading for the threshold rules; `heard_from` is called beside it, once for many readings.
         A value that is not a number is nobody's."""
-        self._listening.advance(now_us)
+        if now_us != self._listening.now_us:
+            self._listening.advance(now_us)
         watches = self._thresholds.get((device_id, measurement))
         if watches is None:
             watches = self._look_up(device_id, kind, measurement)

@@ -27,7 +27,7 @@ PROGRESS_EVERY_US = 60 * SECOND_US
 """How often the progress is stored though no alert changed, so that a start knows how long the gateway was
 down."""
 
-SLICE = 1_000
+SLICE = 250
 """Readings evaluated before other tasks get a turn."""
 
 

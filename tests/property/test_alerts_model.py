@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, func, select
 
 from gateway.alerts import tables
 from gateway.alerts.engine import Engine, KnownDevice
@@ -21,6 +21,7 @@ GRACE_S = 120
 LIVE_S = 120
 AFTER_S = 900
 START_S = 1_764_000_000
+FIRED = select(func.count()).select_from(tables.alert).where(tables.alert.c.has_fired)
 
 
 @dataclass
@@ -63,6 +64,7 @@ class NaiveThreshold:
     told_since: int | None = None
     line: Line = field(default_factory=Line)
     aged: int = 0
+    fired: int = 0
 
     @property
     def horizon(self) -> int:
@@ -74,7 +76,9 @@ class NaiveThreshold:
             self.state, self.has_fired, self.is_acknowledged, self.told_since = "none", False, False, None
         elif self.since is not None:
             self.told_since = self.since
-        self.has_fired = self.has_fired or self.state == "firing"
+        if self.state == "firing" and not self.has_fired:
+            self.has_fired = True
+            self.fired += 1
 
     def second(self, listened: int) -> None:
         if self.state not in ("pending", "firing", "acknowledged") or self.line.at is None:
@@ -137,11 +141,13 @@ class NaiveSilence:
     is_open: bool = False
     is_acknowledged: bool = False
     grace: int = GRACE_S
+    fired: int = 0
     line: Line = field(default_factory=lambda: Line(None, 0, 0))
 
     def second(self, listened: int) -> None:
         if not self.is_open and listened - self.line.moment >= AFTER_S and listened >= self.grace:
             self.is_open, self.is_acknowledged = True, False
+            self.fired += 1
 
     def hear(self, at: int | None, now: int, listened: int) -> None:
         if at is None:
@@ -250,6 +256,8 @@ class Pair:
     def compare(self) -> None:
         stored = tables.load_open_alerts(self.connection)
         assert stored == self.engine.open_alerts()
+        fired = self.connection.execute(FIRED).scalar()
+        assert fired == self.threshold.fired + self.silence.fired
         by_rule = {alert.rule_id: alert for alert in stored}
         assert len(by_rule) == len(stored)
         hot, quiet = by_rule.get("hot"), by_rule.get("quiet")
