@@ -18,7 +18,7 @@ STOPPED_WITHIN_S = 20.0
 
 RULES: tuple[dict[str, object], ...] = (
     {
-        "name": "Boiler room too warm",
+        "name": "Too warm",
         "kind": "threshold",
         "severity": "critical",
         "device_kind": "climate",

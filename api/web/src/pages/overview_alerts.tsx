@@ -34,11 +34,10 @@ export function OpenAlertsPanel() {
           {shown.map((alert) => (
             <li key={alert.id} class={`alert-row ${alert.state} ${alert.severity}`}>
               <p class="first">
-                <AlertMark state={alert.state} severity={alert.severity} /> <b>{alert.rule_name}</b>{" "}
-                <SeverityMark severity={alert.severity} />
+                <AlertMark state={alert.state} severity={alert.severity} /> <b>{alert.rule_name}</b>
               </p>
               <p class="second">
-                <AlertDetails alert={alert} />
+                <SeverityMark severity={alert.severity} /> <AlertDetails alert={alert} />
               </p>
               <AcknowledgeButton alert={alert} />
             </li>

@@ -145,7 +145,7 @@ export const de = (f: Formats): Texts => ({
     middle: "Median",
     highest: "Höchster",
     spread: "Verteilung",
-    fresh_of: (fresh, all) => `${f.number(fresh)} von ${f.number(all)}`,
+    fresh_of: (fresh, all) => `${f.number(fresh)}/${f.number(all)}`,
     sensors: "Geräte",
     sensors_hint: "Wie viele Geräte das senden; wenn einige es lange nicht taten, wie viele aktuell sind",
     yes_count: (count) => `${f.number(count)} ja`,

@@ -141,7 +141,7 @@ export const en = (f: Formats) => ({
     middle: "Median",
     highest: "Highest",
     spread: "Spread",
-    fresh_of: (fresh: number, all: number) => `${f.number(fresh)} of ${f.number(all)}`,
+    fresh_of: (fresh: number, all: number) => `${f.number(fresh)}/${f.number(all)}`,
     sensors: "Devices",
     sensors_hint: "How many devices send this; if some have not of late, how many of them are current",
     yes_count: (count: number) => `${f.number(count)} yes`,
