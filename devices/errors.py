@@ -1,9 +1,9 @@
 """Errors of the rooms that take data in.
 
-    DeviceError
-    ├── DecodeError      the peer's fault: the frame becomes a dead letter, is counted and acknowledged
-    ├── Refused          the peer may not do this: default deny, counted and audited
-    └── Unavailable      nobody's fault: back off for `retry_after_s` and try again
+DeviceError
+├── DecodeError      the peer's fault: the frame becomes a dead letter, is counted and acknowledged
+├── Refused          the peer may not do this: default deny, counted and audited
+└── Unavailable      nobody's fault: back off for `retry_after_s` and try again
 """
 
 

@@ -128,7 +128,13 @@ def add(
 
 
 def note_seen(
-    connection: Connection, device_id: str, kind: str, name: str, place: str, format_: PayloadFormat, now_us: int
+    connection: Connection,
+    device_id: str,
+    kind: str,
+    name: str,
+    place: str,
+    format_: PayloadFormat,
+    now_us: int,
 ) -> None:
     """Enters a device that talks and that nobody adopted. It has no secret: it talks through somebody else."""
     connection.execute(
@@ -148,7 +154,12 @@ def note_seen(
 
 
 def change(
-    connection: Connection, device_id: str, *, kind: str | None = None, name: str | None = None, place: str | None = None
+    connection: Connection,
+    device_id: str,
+    *,
+    kind: str | None = None,
+    name: str | None = None,
+    place: str | None = None,
 ) -> None:
     """Changes what is given. Raises UnknownDevice, ValueError."""
     if kind is not None:
