@@ -19,6 +19,7 @@ from gateway.readings import (
     in_windows,
     with_series,
 )
+from gateway.roll_up import raw_edge
 
 Aggregate = Literal["mean", "min", "max", "sum", "count", "last"]
 
@@ -130,12 +131,14 @@ def _segments(
 ) -> Iterator[tuple[_Source, int, int]]:
     """Yields what to read each stretch of time from: in order of time, without gaps.
 
-    The roll-ups hold whatever comes before the first hour that is due.
+    The roll-ups hold whatever comes before the first hour that is due; an hour before the raw edge that is due again
+    waits to be added to roll-ups that are all that is left.
     """
     source = next((roll_up for unit_us, roll_up in _ROLL_UPS if every_us % unit_us == 0), None)
     if source is not None:
         due = select(func.min(roll_up_due.c.hour_us)).join(series, roll_up_due.c.series_id == series.c.id)
-        first_us = connection.execute(due.where(*wanted.conditions())).scalar()
+        has_readings = roll_up_due.c.hour_us >= raw_edge(connection).at_us
+        first_us = connection.execute(due.where(has_readings, *wanted.conditions())).scalar()
         end_us = hi_us if first_us is None else min(hi_us, first_us // every_us * every_us)
         if lo_us < end_us:
             yield source, lo_us, end_us

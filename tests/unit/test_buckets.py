@@ -13,6 +13,7 @@ from gateway import buckets, rfc3339
 from gateway.buckets import Aggregate, Bucketing, Position
 from gateway.readings import ReadingFilter
 from gateway.roll_up import roll_up_some
+from gateway.tables import fact
 from tests.unit.school_database import START_US, opened
 
 SECOND_US = 1_000_000
@@ -34,7 +35,7 @@ def make_rows() -> list[Row]:
     for series_id in (1, 2, 3):
         at_us = START_US + series_id
         while at_us < START_US + 2 * DAY_US:
-            made.append((series_id, at_us, len(made), round(chance.uniform(-5, 5), 3), chance.randint(0, 2)))
+            made.append((series_id, at_us, len(made) + 1, round(chance.uniform(-5, 5), 3), chance.randint(0, 2)))
             at_us += chance.choice(
                 [0, 30 * SECOND_US, 7 * MINUTE_US, 20 * MINUTE_US] + [6 * HOUR_US] * (len(made) % 97 == 0)
             )
@@ -139,6 +140,24 @@ def test_roll_ups_outlive_the_readings_that_they_were_made_of(connection: Connec
     assert after == (before if is_rolled_up else [])
 
 
+@pytest.mark.parametrize("database", ["roll-ups"], indirect=True)
+def test_a_late_reading_in_an_hour_that_has_only_roll_ups_left_hides_none_of_them(connection: Connection) -> None:
+    wanted, into = ReadingFilter(START_US, START_US + DAY_US), Bucketing(HOUR_US, "sum")
+    before = all_pages(connection, wanted, into, 1000)
+    connection.execute(delete(reading).where(reading.c.at_us < START_US + DAY_US))
+    edge = [{"name": "raw_edge_us", "value": str(START_US + DAY_US)}, {"name": "raw_edge_frame_no", "value": "9999"}]
+    connection.execute(insert(fact), edge)
+    late = {"series_id": 1, "at_us": START_US + 5, "frame_no": 10**6, "value": 1.0, "clock": 0}
+    connection.execute(insert(reading).values(late))
+    connection.execute(insert(roll_up_due).values(series_id=1, hour_us=START_US))
+    assert all_pages(connection, wanted, into, 1000) == before
+    while roll_up_some(connection, START_US + DAY_US, 1.0):
+        pass
+    after = all_pages(connection, wanted, into, 1000)
+    assert after[0] == (before[0][0], before[0][1], before[0][2] + 1, before[0][3] + 1)
+    assert after[1:] == before[1:]
+
+
 def test_a_late_reading_counts_before_its_hour_is_rolled_up_again(connection: Connection) -> None:
     wanted, into = ReadingFilter(START_US, START_US + HOUR_US, "device-1", "measurement_1"), Bucketing(HOUR_US, "count")
     (before,) = buckets.page(connection, wanted, into, None, 10).items
@@ -154,7 +173,7 @@ def test_a_bucket_says_how_sure_its_least_sure_reading_is_where_single_readings_
     with opened(tmp_path) as connection:
         connection.execute(insert(series).values(id=1, device_id="lab-1", measurement="temperature_c"))
         for number, clock in enumerate((0, 2, 1)):
-            row = {"series_id": 1, "at_us": START_US + number, "frame_no": number, "value": 1.0, "clock": clock}
+            row = {"series_id": 1, "at_us": START_US + number, "frame_no": number + 1, "value": 1.0, "clock": clock}
             connection.execute(insert(reading).values(row))
         connection.execute(insert(roll_up_due).values(series_id=1, hour_us=START_US))
         wanted, into = ReadingFilter(0, 2**62), Bucketing(MINUTE_US, "mean")
