@@ -30,4 +30,4 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 echo "── The npm client that the MQTT door is checked against"
-PATH="$PWD/.venv/bin:$PATH" npm ci --prefix tests/integration/npm --no-audit --no-fund --silent
+PATH="$PWD/.venv/bin:$PATH" npm ci --prefix tests/integration/npm --no-audit --no-fund --loglevel error
