@@ -96,6 +96,7 @@ class SimulatedSchool:
             counts = {
                 "alerts": len(firing),
                 "acknowledged": sum(alert["state"] == "acknowledged" for alert in alerts),
+                "people": len(api.get("people", params={"limit": 1000}).json()["items"]) // 900,
                 "taps": len(api.get("taps", params={"limit": 200}).json()["items"]) // 200,
                 "dead letters": len(api.get("dead-letters").json()["items"]) // 3,
                 "to adopt": len(api.get("devices", params={"state": "seen"}).json()["items"]),

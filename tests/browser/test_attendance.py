@@ -82,3 +82,15 @@ def _add_person(gateway: GatewayProcess, name: str, group: str, credential: str 
         if credential is not None:
             card = api.post(f"people/{person['id']}/cards", json={"credential": credential, "kind": "uid"})
             assert card.status_code == 201, card.text
+
+
+def test_a_card_that_finds_its_owner_elsewhere_gets_its_name_without_a_reload(
+    page: Page, gateway: GatewayProcess
+) -> None:
+    with WireDevice.added(gateway, "reader-5", kind="reader", place="Library") as reader:
+        sign_in(page, gateway)
+        reader.tap("04123456", direction="in")
+        taps = page.locator(".latest-taps .tap-row").filter(has_text="Library")
+        expect(taps).to_contain_text("Unknown card")
+        _add_person(gateway, "Emmy Noether", "Staff", "04123456")
+        expect(taps).to_contain_text("Emmy Noether", timeout=30_000)

@@ -49,6 +49,11 @@ def _ready(text: str) -> Callable[[Page], None]:
     return lambda page: expect(page.locator("main")).to_contain_text(text)
 
 
+def _overview(page: Page) -> None:
+    for part in (".summaries", ".tap-row", ".alert-row", ".sparkline .line"):
+        expect(page.locator(part).first).to_be_attached()
+
+
 def _click(name: str) -> Callable[[Page], None]:
     def click(page: Page) -> None:
         page.get_by_role("button", name=name).first.click()
@@ -65,7 +70,7 @@ def _pick_a_person(page: Page) -> None:
 
 
 VIEWS = (
-    View("overview", "#/overview", _ready("Temperature")),
+    View("overview", "#/overview", _overview),
     View("devices", "#/devices", _ready("online")),
     View("devices-adopt", "#/devices", _click("Adopt")),
     View("devices-add", "#/devices", _click("Add device")),

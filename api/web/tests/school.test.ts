@@ -6,7 +6,7 @@ import { delayMs } from "../src/gateway/live.ts";
 import type { Alert, Device, Tap } from "../src/gateway/shapes.ts";
 import { keyInAddress, parseRoute, to } from "../src/route.ts";
 import { clearingProblem, mostUrgentFirst, subjectOf } from "../src/school/alarm.ts";
-import { attendance, newestFirst } from "../src/school/attendance.ts";
+import { attendance, hasFreshUnknown, newestFirst } from "../src/school/attendance.ts";
 import { Book } from "../src/school/book.ts";
 import { matches } from "../src/school/filter.ts";
 import { isShown, lastHeardMs } from "../src/school/presence.ts";
@@ -41,6 +41,13 @@ test("who came is counted by person, and where they are by the last tap that tel
   const expected = { came: 3, inside: 1, left: 1, unclear: 1, unknownCards: 1 };
   assert.deepEqual(attendance(taps), expected);
   assert.deepEqual(attendance(taps.toReversed()), expected, "in whatever order they come");
+});
+
+test("only unknown cards of the last minutes are worth asking for again", () => {
+  const now = Date.parse("2026-11-23T08:10:00Z");
+  assert.ok(hasFreshUnknown([tap(2, "ada", 9), tap(1, null, 7)], now));
+  assert.ok(!hasFreshUnknown([tap(2, "ada", 9), tap(1, null, 2)], now));
+  assert.ok(!hasFreshUnknown([], now));
 });
 
 test("the newest tap is first", () => {

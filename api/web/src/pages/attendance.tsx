@@ -1,7 +1,7 @@
 /** Today's taps: who, where, when, and how sure the time is. */
 
 import { useComputed, useSignal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 
 import { useSchool, useWords } from "../desk.ts";
 import type { Tap } from "../gateway/shapes.ts";
@@ -21,6 +21,7 @@ export function AttendancePage({ filter: asked }: { filter: string }) {
   const words = useWords();
   const { t } = words;
   const school = useSchool();
+  useEffect(() => void school.loadTaps(), [school]); // cards may have found their owners
   const filter = useSignal(asked);
   const isOnlyUnknown = useSignal(false);
   const assigning = useSignal<Tap | null>(null);

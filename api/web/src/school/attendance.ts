@@ -41,3 +41,14 @@ export function newestFirst(left: Tap, right: Tap): number {
   if (left.received_at !== right.received_at) return left.received_at < right.received_at ? 1 : -1;
   return left.id < right.id ? 1 : -1;
 }
+
+const FRESH_MS = 5 * 60_000;
+
+/** True if a card that nobody knew was read within the last minutes. `taps`: newest first. */
+export function hasFreshUnknown(taps: readonly Tap[], nowMs: number): boolean {
+  for (const tap of taps) {
+    if (nowMs - Date.parse(tap.at) > FRESH_MS) return false;
+    if (tap.person === null) return true;
+  }
+  return false;
+}

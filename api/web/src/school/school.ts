@@ -7,7 +7,7 @@ import type { StreamEvent } from "../gateway/event_stream.ts";
 import { LiveConnection, type LiveListener, type LiveState } from "../gateway/live.ts";
 import type { Alert, DeadLetter, Device, Person, Reading, Rule, Status, Tap } from "../gateway/shapes.ts";
 import { startOfDay } from "../texts/formats.ts";
-import { attendance, newestFirst, type Attendance } from "./attendance.ts";
+import { attendance, hasFreshUnknown, newestFirst, type Attendance } from "./attendance.ts";
 import { Book, failure, type Loading } from "./book.ts";
 import { Pulse } from "./pulse.ts";
 import { SeriesBook } from "./series.ts";
@@ -15,6 +15,8 @@ import { SeriesBook } from "./series.ts";
 /** More taps than this in one day are not kept on the screen. */
 const MOST_TAPS = 20_000;
 const SHOWN_EVERY_MS = 50;
+/** Nothing live tells that a card has found its owner, so while there are fresh unknown ones it is asked for. */
+const NAMES_EVERY_MS = 15_000;
 const MOST_DEAD_LETTERS = 2_000;
 const MOST_RESOLVED = 1_000;
 
@@ -41,6 +43,7 @@ export class School implements LiveListener {
   #isFrameAsked = false;
   #shownMs = -Infinity;
   #isLoaded = false;
+  #namesAskedMs = 0;
   #day = startOfDay(Date.now());
 
   constructor(client: Client, onKeyRefused: () => void) {
@@ -220,9 +223,13 @@ export class School implements LiveListener {
       this.alerts.flush();
       this.taps.flush();
     });
-    const day = startOfDay(this.pulse.now.peek());
+    const nowMs = this.pulse.now.peek();
+    const day = startOfDay(nowMs);
     if (day !== this.#day) {
       this.#day = day;
+      void this.loadTaps();
+    } else if (nowMs - this.#namesAskedMs > NAMES_EVERY_MS && hasFreshUnknown(this.tapsNewestFirst.peek(), nowMs)) {
+      this.#namesAskedMs = nowMs;
       void this.loadTaps();
     }
   }
