@@ -16,6 +16,7 @@ from tests.bench.meter import Meter
 from tests.bench.run import Run, WrongResult
 from tests.bench.table import Cell, Column, Spread, Table, ratios
 from tests.gateway_process import GatewayProcess
+from tests.mosquitto_process import MosquittoProcess
 
 INTERVAL_S = 10.0
 SETTLE_S = 5.0
@@ -123,42 +124,58 @@ def _figures(costs: list[Cost], baseline: list[Cost] | None) -> tuple[Cell, ...]
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """`cpu_s`: processor time up to then, which a busy machine changes less."""
+
+    seconds: float
+    cpu_s: float
+
+
 def _starts(bench: Run) -> Table:
     """From `schoolgate run` to a good answer of /readyz, and from `mosquitto` to a port that takes connections."""
-    times: dict[str, list[float]] = {"first": [], "warm": [], "cold": [], "mosquitto": []}
+    first: list[_Start] = []
+    again: list[_Start] = []
+    cold: list[_Start] = []
+    bare: list[_Start] = []
     repetitions = bench.pick(5, 1)
     for repetition in range(repetitions):
         bench.say(f"start to ready, {repetition + 1} of {repetitions}")
         with bench.scratch() as data:
             gateway = GatewayProcess(data, TLS)
-            times["first"].append(_started(gateway))
-            times["warm"].append(_started(gateway))
+            first.append(_started(gateway))
+            again.append(_started(gateway))
             forget_files(ROOT / name for name in PROGRAM_FILES)
-            times["cold"].append(_started(gateway))
+            cold.append(_started(gateway))
         with bench.scratch() as directory:
-            broker = bare_mosquitto(directory)
-            began = time.monotonic()
-            with broker:
-                times["mosquitto"].append(time.monotonic() - began)
+            bare.append(_started(bare_mosquitto(directory)))
 
-    def row(what: str, name: str, *, is_baseline: bool = False) -> tuple[Cell, ...]:
-        to_bare = None if is_baseline else ratios(times[name], times["mosquitto"])
-        return (what, Spread(tuple(times[name])), to_bare)
+    def row(what: str, starts: list[_Start], baseline: list[_Start] | None = None) -> tuple[Cell, ...]:
+        seconds = [start.seconds for start in starts]
+        to_bare = None if baseline is None else ratios(seconds, [start.seconds for start in baseline])
+        return (what, Spread(tuple(seconds)), to_bare, Spread(tuple(start.cpu_s for start in starts)))
 
     return Table(
         "Start to ready, with every door open that is open by default",
-        (Column("start"), Column("seconds", ".2f", has_spread=True), Column("of Mosquitto", ".0f")),
+        (
+            Column("start"),
+            Column("seconds", ".2f", has_spread=True),
+            Column("of Mosquitto", ".0f"),
+            Column("processor seconds", ".2f"),
+        ),
         [
-            row("gateway, the first one: database, CA, keys", "first"),
-            row("gateway, again", "warm"),
-            row("gateway, again, its files not in memory", "cold"),
-            row("Mosquitto", "mosquitto", is_baseline=True),
+            row("gateway, the first one: database, CA, keys", first, bare),
+            row("gateway, again", again, bare),
+            row("gateway, again, its files not in memory", cold, bare),
+            row("Mosquitto", bare),
         ],
         (f"{repetitions} repetitions in turn; medians, [lowest highest]",),
     )
 
 
-def _started(gateway: GatewayProcess) -> float:
-    seconds = gateway.start()
-    gateway.stop()
-    return seconds
+def _started(server: GatewayProcess | MosquittoProcess) -> _Start:
+    began = time.monotonic()
+    server.start()
+    start = _Start(time.monotonic() - began, Meter(server.pid).cpu_s())
+    server.stop()
+    return start
