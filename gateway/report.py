@@ -57,7 +57,7 @@ class Report:
         bridge = self.bridge
         return Status(
             node=self.configuration.node.name,
-            school=self.configuration.school.name,
+            school=self.configuration.school.name or self.configuration.node.name,
             timezone=self.configuration.school.timezone,
             version=self.version,
             started_at=rfc3339.text(self.started_us),

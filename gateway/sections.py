@@ -61,6 +61,7 @@ Bytes = Annotated[int, BeforeValidator(_size)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Host = Annotated[str, Field(min_length=1, max_length=253)]
 FilePath = Annotated[Path | None, BeforeValidator(_nothing_if_empty)]
+Timezone = Annotated[Annotated[str, AfterValidator(_timezone)] | None, BeforeValidator(_nothing_if_empty)]
 TopicFilter = Annotated[str, AfterValidator(_topic_filter)]
 TopicFilters = Annotated[tuple[TopicFilter, ...], Field(max_length=1_000)]
 
@@ -99,9 +100,11 @@ class Node(Section):
 
 
 class School(Section):
-    name: str = Field(default="School", min_length=1, max_length=200, description="The school's name as people read it")
-    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
-        default="UTC", description="IANA time zone that days begin in"
+    name: str = Field(
+        default="", max_length=200, description="The school's name as people read it; empty: the node's name"
+    )
+    timezone: Timezone = Field(
+        default=None, description="IANA time zone that the school's days begin in; none: where the reader sits"
     )
 
 

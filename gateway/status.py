@@ -55,11 +55,12 @@ class AlertFigures:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The object of `GET /api/v1/status` and of the live kind `status`. `timezone`: where the school's days begin."""
+    """The object of `GET /api/v1/status` and of the live kind `status`. `timezone`: where the
+    school's days begin, None: where the reader sits."""
 
     node: str
     school: str
-    timezone: str
+    timezone: str | None
     version: str
     started_at: rfc3339.Moment
     now: rfc3339.Moment

@@ -19,12 +19,12 @@ export function Frame({ children }: { children: ComponentChildren }) {
   const isFirst = useRef(true);
   const route = desk.route.value;
   const place = placeOf(route);
-  const node = school.pulse.status.value?.node ?? "";
+  const name = school.pulse.status.value?.school ?? "";
 
   useEffect(() => {
     const heading = main.current?.querySelector("h1");
-    document.title = [heading?.textContent, node || t.product].filter(Boolean).join(" · ");
-  }, [place, t, node]);
+    document.title = [heading?.textContent, name || t.product].filter(Boolean).join(" · ");
+  }, [place, t, name]);
   useEffect(() => {
     if (isFirst.current) {
       isFirst.current = false;
@@ -49,7 +49,7 @@ export function Frame({ children }: { children: ComponentChildren }) {
       <header class="bar">
         <a class="brand" href={to.overview}>
           <Brand />
-          <span class="brand-name">{node || t.product}</span>
+          <span class="brand-name">{name || t.product}</span>
         </a>
         <Navigation route={route} />
         <LiveMark />

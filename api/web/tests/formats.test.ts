@@ -76,3 +76,9 @@ test("the start of the day is its midnight", () => {
   assert.deepEqual([start.getHours(), start.getMinutes(), start.getSeconds()], [0, 0, 0]);
   assert.ok(NOON - start.getTime() < 86_400_000 + 3_600_000);
 });
+
+test("a school's day begins at its own midnight", () => {
+  const noonUtc = Date.UTC(2026, 10, 23, 12, 34, 56, 789);
+  assert.equal(startOfDay(noonUtc, "Europe/Vienna"), Date.UTC(2026, 10, 22, 23));
+  assert.equal(startOfDay(noonUtc, "America/Bogota"), Date.UTC(2026, 10, 23, 5));
+});

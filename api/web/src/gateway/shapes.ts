@@ -146,6 +146,10 @@ export interface Replay {
 
 export interface Status {
   node: string;
+  /** The school's name; the node's where it has none. */
+  school: string;
+  /** Where the school's days begin; null: where the reader sits. */
+  timezone: string | null;
   version: string;
   started_at: Time;
   now: Time;

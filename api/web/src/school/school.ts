@@ -224,7 +224,7 @@ export class School implements LiveListener {
       this.taps.flush();
     });
     const nowMs = this.pulse.now.peek();
-    const day = startOfDay(nowMs);
+    const day = startOfDay(nowMs, this.pulse.status.peek()?.timezone ?? undefined);
     if (day !== this.#day) {
       this.#day = day;
       void this.loadTaps();

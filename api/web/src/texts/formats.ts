@@ -173,8 +173,19 @@ export class Formats {
   }
 }
 
-/** Midnight before `atMs` where the reader sits, in ms since 1970. */
-export function startOfDay(atMs: number): number {
+/** Midnight before `atMs` in the time zone, or where the reader sits; in ms since 1970. */
+export function startOfDay(atMs: number, timeZone?: string): number {
+  if (timeZone !== undefined) {
+    const parts = new Intl.DateTimeFormat("en", {
+      timeZone,
+      hourCycle: "h23",
+      hour: "numeric",
+      minute: "numeric",
+      second: "numeric",
+    }).formatToParts(atMs);
+    const part = (type: string) => Number(parts.find((one) => one.type === type)?.value ?? 0);
+    return atMs - (atMs % 1_000) - ((part("hour") * 60 + part("minute")) * 60 + part("second")) * 1_000;
+  }
   const day = new Date(atMs);
   day.setHours(0, 0, 0, 0);
   return day.getTime();
