@@ -44,13 +44,14 @@ clean:
 
 .venv/.run: requirements/run.txt pyproject.toml | .venv/.uv
 	@echo "── Python packages (locked, with hashes)"
-	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/run.txt
+	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/run.txt
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q gateway devices ledger xr_assets api/*.py firmware_sim
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.run
 	@echo "── Python packages for tests (locked, with hashes)"
-	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt
 	@touch $@
 
 api/web/node_modules/.stamp: api/web/package.json api/web/package-lock.json | .venv/.run
