@@ -106,7 +106,7 @@ def _table(bench: Run, ours: dict[int, list[Outcome]], bare: dict[int, list[Outc
             Column("p50 ms", ".2f", has_spread=True),
             Column("p99 ms", ".2f", has_spread=True),
             Column("longest ms", ".1f"),
-            Column("p50 of Mosquitto", ".1f"),
+            Column("p50 of Mosquitto's", ".1f"),
             Column("ack p50 ms", ".2f"),
             Column("sender late p99 ms", ".2f"),
         ),
