@@ -125,6 +125,21 @@ def test_one_reading_and_then_nothing_for_longer_than_a_value_holds_does_not_fir
     assert not bench.alert().has_fired
 
 
+def test_at_the_moment_a_value_goes_stale_it_does_not_hold_any_more() -> None:
+    bench = Bench(hot(for_s=900))
+    bench.read(31)
+    bench.wait(5 * MINUTE)
+    bench.read(31)
+    assert bench.wait(15 * MINUTE - 1) == []
+    assert bench.wait(1) == [UNKNOWN]
+
+
+def test_what_was_due_before_a_reading_happens_before_it_though_no_tick_came() -> None:
+    bench = Bench(hot(for_s=30))
+    bench.read(31)
+    assert bench.read(20, after_us=MINUTE) == [FIRING, RESOLVED]
+
+
 def test_a_duration_that_runs_out_on_a_stale_value_fires_with_the_next_reading() -> None:
     bench = Bench(hot(for_s=900))
     bench.read(31)
