@@ -144,9 +144,7 @@ class Ingest:
 
     def _status(self, source: Source, transaction: Transaction, frame: Frame, _number: int) -> None:
         is_online = native.decode_status(frame.payload).is_online
-        if not frame.is_live and source.is_online is not None:
-            return
-        self._sources.set_online(transaction, source, frame.received_us, is_online=is_online)
+        self._set_online(source, transaction, frame, is_online=is_online)
         if is_online:
             self._hear(source, transaction, frame)
 
@@ -192,7 +190,7 @@ class Ingest:
                 continue
             said = read(frame.payload)
             if isinstance(said, Status):
-                self._sources.set_online(transaction, source, frame.received_us, is_online=said.is_online)
+                self._set_online(source, transaction, frame, is_online=said.is_online)
                 continue
             if said.telemetry is not None:
                 self._take_values(source, transaction, frame, number, said.telemetry)
@@ -275,6 +273,9 @@ class Ingest:
         if frame.is_live:
             source.last_seen_us = frame.received_us
         transaction.touch(source)
+
+    def _set_online(self, source: Source, transaction: Transaction, frame: Frame, *, is_online: bool) -> None:
+        self._sources.set_online(transaction, source, frame.received_us, is_online=is_online, is_live=frame.is_live)
 
     def _keep(self, source: Source, transaction: Transaction, frame: Frame) -> None:
         if source.device.state is DeviceState.REVOKED:

@@ -159,7 +159,7 @@ class Gateway:
             core,
             door,
             self._bridge,
-            self._alerts.counts,
+            self._alerts,
             self._tls_failure,
         )
         await stack.enter_async_context(self._run_task("status", self._tell_status(report)))

@@ -1,13 +1,12 @@
 """What the gateway says of itself: figures, readiness with reasons, totals for /metrics."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from devices.mqtt.bridge import Bridge
 from devices.mqtt.broker import Counters
 from devices.mqtt.door import Door
 from gateway import rfc3339
-from gateway.alerts.lifecycle import State
+from gateway.alerts.stage import AlertStage
 from gateway.clocks import wall_us
 from gateway.configuration import Configuration
 from gateway.core import Core
@@ -35,7 +34,7 @@ class Report:
     core: Core
     door: Door
     bridge: Bridge | None
-    alert_counts: Callable[[], Mapping[State, int]]
+    alerts: AlertStage
     tls_failure: str | None = None
     _rate: Rate = field(default_factory=Rate)
     _frames_per_s: float = 0.0
@@ -76,7 +75,7 @@ class Report:
             mqtt=MqttFigures(len(self.door.peers)),
             bridge=BridgeFigures("off", None) if bridge is None else BridgeFigures(bridge.state, bridge.reason),
             devices=count_devices(self.core.registry, self._online),
-            alerts=count_alerts(self.alert_counts()),
+            alerts=count_alerts(self.alerts.counts()),
         )
 
     def readiness(self) -> dict[str, str | None]:
@@ -100,6 +99,7 @@ class Report:
             "failed_commits": ("Commits that the disk refused", core.store.status.failed_commits_total),
             "dead_letters_dropped": ("Oldest dead letters dropped at their cap", core.dead_letters.dropped_total),
             "kept_frames_dropped": ("Oldest kept frames dropped at their cap", core.kept_frames.dropped_total),
+            "alert_readings_thinned": ("Readings that a busy alert engine took together", self.alerts.thinned_total),
             "retained_refused": ("Messages not retained at the cap", self.door.broker.retained.refused),
             "connections_refused": (
                 "Connections over mqtt.max_connections",

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from devices.clock import DAY_US, HOUR_US, SECOND_US
 from devices.tables import reading, reading_1m, roll_up_due, seen, series, tap
+from gateway.alerts.tables import forget_resolved
 from gateway.store.store import Store
 from gateway.tables import audit, fact, idempotency, outbox
 
@@ -145,6 +146,7 @@ async def prune_once(
         connection.execute(delete(audit).where(audit.c.at_us < now_us - audit_days * DAY_US))
         connection.execute(delete(seen).where(seen.c.updated_us < now_us - SEEN_DAYS * DAY_US))
         connection.execute(delete(outbox).where(outbox.c.created_us < now_us - OUTBOX_DAYS * DAY_US))
+        forget_resolved(connection, now_us - audit_days * DAY_US)
         connection.execute(delete(idempotency).where(idempotency.c.created_us < now_us - DAY_US))
 
     await store.write(prune_small)

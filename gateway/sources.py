@@ -127,13 +127,18 @@ class Sources:
         due = [(series_id, hour * HOUR_US) for series_id in source.series.values()]
         transaction.connection.exec_driver_sql(self._statements.roll_up_due, due)
 
-    def set_online(self, transaction: Transaction, source: Source, at_us: int, *, is_online: bool) -> None:
-        """Notes that a device came or went; harmless if it is known."""
-        if source.is_online is is_online:
+    def set_online(
+        self, transaction: Transaction, source: Source, at_us: int, *, is_online: bool, is_live: bool = True
+    ) -> None:
+        """Notes that a device came or went; harmless if it is known. What is not live fills in where nothing is
+        known yet, and is no sign of life."""
+        if source.is_online is is_online or not (is_live or source.is_online is None):
             return
         source.is_online = is_online
         source.must_write = True
         transaction.touch(source)
+        if not is_live:
+            return
         device = source.device
         transaction.committed.device_changes.append(DeviceChange(device.id, device.state, is_online, at_us))
 

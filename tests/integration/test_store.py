@@ -205,6 +205,16 @@ async def test_a_retained_reading_is_stored_as_of_unknown_age_and_is_no_sign_of_
     assert await store.rows("SELECT last_seen_us FROM device_status WHERE last_seen_us IS NOT NULL") == []
 
 
+async def test_a_retained_online_fills_in_what_is_unknown_and_is_no_sign_of_life(store: WritingStore) -> None:
+    await store.take(frame("sg/d1/status", "online", is_retained=True))
+    assert await store.rows("SELECT is_online, last_seen_us FROM device_status") == [(1, None)]
+    assert store.committed[-1].device_changes == []
+    await store.take(frame("sg/d1/status", "offline"))
+    assert [change.is_online for change in store.committed[-1].device_changes] == [False]
+    await store.take(frame("sg/d1/status", "online", is_retained=True))
+    assert await store.rows("SELECT is_online FROM device_status") == [(0,)]
+
+
 async def test_what_waited_at_a_broker_is_no_sign_of_life_and_only_its_stamp_says_when_it_was(
     store: WritingStore,
 ) -> None:
