@@ -329,14 +329,14 @@ def _connected(configuration: Configuration, *, is_writing: bool) -> "Iterator[C
     """
     from sqlalchemy.exc import DatabaseError
 
-    from gateway.store.database import FILE_NAME, is_damage, open_engine, prepare
+    from gateway.store.database import FILE_NAME, is_damage, is_empty, open_engine, prepare
     from gateway.store.revision import Fit, fit_of
 
     path = configuration.node.data / FILE_NAME
     try:
-        if not path.exists():
-            if not is_writing:
-                raise _no_database(path)
+        if not path.exists() and not is_writing:
+            raise _no_database(path)
+        if is_writing and is_empty(path):  # nobody has made it, or somebody is making it right now
             prepare(path)
         engine = open_engine(path, read_only=not is_writing)
         try:

@@ -120,9 +120,7 @@ class Store(Section):
     roll_up_1m_days: int = Field(
         default=1_100, ge=1, le=36_500, description="Days that one-minute roll-ups are kept; hourly ones stay"
     )
-    audit_days: int = Field(
-        default=400, ge=1, le=36_500, description="Days that audit rows and resolved alerts are kept"
-    )
+    audit_days: int = Field(default=400, ge=1, le=36_500, description="Days that audit rows and ended alerts are kept")
     dead_letter_bytes: Bytes = Field(
         default=64 * MIB,
         ge=0,

@@ -125,6 +125,18 @@ def migrate(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
+def is_empty(path: Path) -> bool:
+    """Whether there is no file, or one without tables. Raises DatabaseError."""
+    if not path.exists():
+        return True
+    engine = open_engine(path, read_only=True)
+    try:
+        with engine.connect() as connection:
+            return not inspect(connection).get_table_names()
+    finally:
+        engine.dispose()
+
+
 def is_damage(error: DatabaseError) -> bool:
     """True if the file itself is broken (not busy, not full, not a wrong statement)."""
     code = getattr(error.orig, "sqlite_errorcode", None)
