@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.gateway_process import GatewayProcess
+from tests.integration.open_door import open_door
 
 
 @pytest.fixture(scope="module")
@@ -13,3 +14,10 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]
     with GatewayProcess(tmp_path_factory.mktemp("school") / "data") as running:
         yield running
         print(running.log_tail())  # pytest shows it if a test failed
+
+
+@pytest.fixture(scope="session")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A running gateway whose MQTT door is open to everybody; the tests that share it use topics of their own."""
+    with open_door(tmp_path_factory.mktemp("door") / "data") as running:
+        yield running

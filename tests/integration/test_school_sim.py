@@ -33,7 +33,7 @@ from firmware_sim.steady import STAMP, SteadySpec, run_steady
 from firmware_sim.timetable import at
 from firmware_sim.wire import Credential
 from tests.gateway_process import GatewayProcess, environment, free_ports
-from tests.integration.mosquitto import Mosquitto
+from tests.mosquitto_process import MosquittoProcess
 
 BIN = Path(sys.executable).parent
 DEMO = Path(__file__).parents[2] / "scripts" / "demo.py"
@@ -41,8 +41,8 @@ WITHIN_S = 20.0
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path) as running:
+def broker(tmp_path: Path) -> Iterator[MosquittoProcess]:
+    with MosquittoProcess(tmp_path / "mosquitto", is_persistent=False) as running:
         yield running
 
 
@@ -124,7 +124,7 @@ def small_day(
     return SchoolDay(school, order, Report(is_json=True, out=out or io.StringIO(), err=io.StringIO()))
 
 
-async def test_a_school_day_arrives_whole_and_in_order(broker: Mosquitto) -> None:
+async def test_a_school_day_arrives_whole_and_in_order(broker: MosquittoProcess) -> None:
     with Listener(broker.port) as listener:
         day = small_day(broker.port, duration_s=6, start="07:55", speed=120)
         state = await day.play()
@@ -141,7 +141,7 @@ async def test_a_school_day_arrives_whole_and_in_order(broker: Mosquitto) -> Non
         assert all(abs(now_ms - tap["at"]) < 60_000 for tap in taps)
 
 
-async def test_devices_say_online_and_take_leave_with_offline(broker: Mosquitto) -> None:
+async def test_devices_say_online_and_take_leave_with_offline(broker: MosquittoProcess) -> None:
     day = small_day(broker.port, duration_s=0.5)
     state = await day.play()
     with Listener(broker.port) as late:
@@ -150,14 +150,14 @@ async def test_devices_say_online_and_take_leave_with_offline(broker: Mosquitto)
         assert all(message.retain for message in late.messages)
 
 
-async def test_devices_nobody_knows_announce_themselves_retained(broker: Mosquitto) -> None:
+async def test_devices_nobody_knows_announce_themselves_retained(broker: MosquittoProcess) -> None:
     await small_day(broker.port, duration_s=0.5).play()
     entities = sum(len(device.entities) for device in DEVICES)
     with Listener(broker.port) as late:
         wait_for(lambda: sum(m.topic.startswith("homeassistant/") for m in late.messages) >= entities)
 
 
-async def test_a_command_is_answered(broker: Mosquitto) -> None:
+async def test_a_command_is_answered(broker: MosquittoProcess) -> None:
     with Listener(broker.port) as listener:
         day = asyncio.ensure_future(small_day(broker.port, duration_s=4).play())
         await asyncio.to_thread(wait_for, lambda: ("air-001", b"online") in listener.of("status"))
@@ -171,7 +171,7 @@ async def test_a_command_is_answered(broker: Mosquitto) -> None:
         assert (await day).commands == 2
 
 
-async def test_a_line_that_drops_in_mid_packet_loses_nothing(broker: Mosquitto) -> None:
+async def test_a_line_that_drops_in_mid_packet_loses_nothing(broker: MosquittoProcess) -> None:
     out = io.StringIO()
     with Listener(broker.port) as listener:
         faults = FaultOrders(drops_per_min=300)
@@ -183,7 +183,7 @@ async def test_a_line_that_drops_in_mid_packet_loses_nothing(broker: Mosquitto) 
             assert sorted(set(numbers)) == list(range(len(set(numbers))))
 
 
-async def test_a_reader_whose_cable_is_out_keeps_its_taps(broker: Mosquitto) -> None:
+async def test_a_reader_whose_cable_is_out_keeps_its_taps(broker: MosquittoProcess) -> None:
     out = io.StringIO()
     with Listener(broker.port) as listener:
         # the cable is out from 07:49 to 08:04
@@ -201,7 +201,7 @@ async def test_a_reader_whose_cable_is_out_keeps_its_taps(broker: Mosquitto) -> 
         assert [event["is_on"] for event in events if event["event"] == "incident"] == [True, False]
 
 
-async def test_repeats_have_the_same_boot_and_number(broker: Mosquitto) -> None:
+async def test_repeats_have_the_same_boot_and_number(broker: MosquittoProcess) -> None:
     out = io.StringIO()
     with Listener(broker.port) as listener:
         state = await small_day(broker.port, duration_s=3, faults=FaultOrders(repeat_share=1.0), out=out).play()
@@ -213,7 +213,7 @@ async def test_repeats_have_the_same_boot_and_number(broker: Mosquitto) -> None:
         assert "no DUP" in out.getvalue()
 
 
-async def test_wrong_clocks_garbage_and_a_flood_are_seen_and_told(broker: Mosquitto) -> None:
+async def test_wrong_clocks_garbage_and_a_flood_are_seen_and_told(broker: MosquittoProcess) -> None:
     out = io.StringIO()
     faults = FaultOrders(wrong_clocks=4, garbage_per_min=1200, flood_per_s=200)
     with Listener(broker.port) as listener:
@@ -234,7 +234,7 @@ async def test_wrong_clocks_garbage_and_a_flood_are_seen_and_told(broker: Mosqui
         assert told[-1]["faults"]["garbage"] > 40
 
 
-async def test_what_a_device_measures_while_the_broker_is_away_comes_later(broker: Mosquitto) -> None:
+async def test_what_a_device_measures_while_the_broker_is_away_comes_later(broker: MosquittoProcess) -> None:
     day = asyncio.ensure_future(small_day(broker.port, duration_s=14).play())
     with Listener(broker.port) as listener:
         await asyncio.to_thread(wait_for, lambda: len(listener.numbered()) >= 5)
@@ -253,7 +253,7 @@ async def test_what_a_device_measures_while_the_broker_is_away_comes_later(broke
 
 @pytest.mark.parametrize("version", [packets.MQTT_3_1_1, packets.MQTT_5])
 @pytest.mark.parametrize("qos", [0, 1, 2])
-async def test_a_load_is_acknowledged_whole(broker: Mosquitto, version: int, qos: int) -> None:
+async def test_a_load_is_acknowledged_whole(broker: MosquittoProcess, version: int, qos: int) -> None:
     devices = [Credential(f"load-{number}") for number in range(3)]
     result = await run_load(
         LoadSpec(
@@ -276,7 +276,7 @@ async def test_a_load_is_acknowledged_whole(broker: Mosquitto, version: int, qos
         assert result.window == 20  # Mosquitto's receive maximum
 
 
-async def test_every_message_of_a_load_is_one_of_a_kind_and_goes_on_where_it_was_told(broker: Mosquitto) -> None:
+async def test_every_message_of_a_load_is_one_of_a_kind_and_goes_on_where_it_was_told(broker: MosquittoProcess) -> None:
     with Listener(broker.port) as listener:
         spec = LoadSpec(
             "127.0.0.1", broker.port, [Credential("one")], window=50, duration_s=0, warm_up_s=0, messages_each=500
@@ -301,7 +301,7 @@ async def test_every_message_of_a_load_is_one_of_a_kind_and_goes_on_where_it_was
         assert numbers == list(range(numbers[0], numbers[0] + 1000))
 
 
-async def test_a_load_from_two_processes_is_measured_in_samples(broker: Mosquitto) -> None:
+async def test_a_load_from_two_processes_is_measured_in_samples(broker: MosquittoProcess) -> None:
     devices = [Credential(f"load-{number}") for number in range(5)]
     seen: list[float | None] = []
     result = await run_load(
@@ -315,7 +315,7 @@ async def test_a_load_from_two_processes_is_measured_in_samples(broker: Mosquitt
     assert any(seen)
 
 
-async def test_a_broker_that_dies_under_load_is_a_result(broker: Mosquitto) -> None:
+async def test_a_broker_that_dies_under_load_is_a_result(broker: MosquittoProcess) -> None:
     running = asyncio.ensure_future(
         run_load(LoadSpec("127.0.0.1", broker.port, [Credential("a"), Credential("b")], window=100, duration_s=30))
     )
@@ -337,7 +337,7 @@ async def test_a_load_without_a_broker_or_without_sense_is_explained() -> None:
         await run_load(LoadSpec("127.0.0.1", port, [Credential("a")], duration_s=0))
 
 
-async def test_a_fleet_sends_evenly_and_is_acknowledged(broker: Mosquitto) -> None:
+async def test_a_fleet_sends_evenly_and_is_acknowledged(broker: MosquittoProcess) -> None:
     devices = [Credential(f"fleet-{number}") for number in range(150)]
     with Listener(broker.port) as listener:
         result = await run_steady(SteadySpec("127.0.0.1", broker.port, devices, per_s=150, duration_s=2))
@@ -348,7 +348,7 @@ async def test_a_fleet_sends_evenly_and_is_acknowledged(broker: Mosquitto) -> No
         assert len(listener.numbered()) == 150
 
 
-async def test_a_stamped_stream_carries_the_moment_of_sending(broker: Mosquitto) -> None:
+async def test_a_stamped_stream_carries_the_moment_of_sending(broker: MosquittoProcess) -> None:
     with Listener(broker.port) as listener:
         began_us = time.time_ns() // 1000
         spec = SteadySpec("127.0.0.1", broker.port, [Credential("d")], per_s=200, duration_s=1, is_stamped=True)
@@ -434,7 +434,7 @@ def test_the_commands_exit_codes_tell_failure_from_wrong_usage() -> None:
     assert run_sim("--help").returncode == 0
 
 
-def test_json_is_printed_where_data_is_printed(broker: Mosquitto) -> None:
+def test_json_is_printed_where_data_is_printed(broker: MosquittoProcess) -> None:
     mqtt_address = f"127.0.0.1:{broker.port}"
     loaded = run_sim("load", "--anonymous", "--mqtt", mqtt_address, "--messages", "1000", "--duration", "0", "--json")
     assert loaded.returncode == 0
