@@ -42,7 +42,8 @@ WITHIN_S = 20.0
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[MosquittoProcess]:
-    with MosquittoProcess(tmp_path / "mosquitto", is_persistent=False) as running:
+    settings = {"max_queued_messages": "1000"}  # 0, no limit, makes 2.0.11 hang up on QoS 2 beyond its inflight limit
+    with MosquittoProcess(tmp_path / "mosquitto", settings, is_persistent=False) as running:
         yield running
 
 
