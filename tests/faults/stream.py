@@ -8,14 +8,25 @@ from types import TracebackType
 from typing import Self
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MessageState
 
 WINDOW = 200
 
 
+class PatientClient(mqtt.Client):
+    """paho 2.2 forgets, when it fails to connect twice in a row, that it had sent PUBREL for a QoS 2 message, and sends
+    the message as a new one. This one remembers, as [MQTT-4.4.0-1] asks."""
+
+    def _messages_reconnect_reset_out(self) -> None:
+        released = [one for one in self._out_messages.values() if one.state is MessageState.MQTT_MS_RESEND_PUBREL]
+        super()._messages_reconnect_reset_out()
+        for message in released:
+            message.state = MessageState.MQTT_MS_RESEND_PUBREL
+
+
 def client(port: int, client_id: str, secret: str) -> mqtt.Client:
     """Returns a client with a persistent session that comes back at once and for ever."""
-    made = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False)
+    made = PatientClient(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False)
     made.username_pw_set(client_id, secret)
     made.reconnect_delay_set(min_delay=1, max_delay=1)
     made.max_inflight_messages_set(WINDOW)
