@@ -20,7 +20,6 @@ from mqtt5 import (
     DisconnectPacket,
     DisconnectReasonCode,
     PingReqPacket,
-    PingRespPacket,
     PubAckPacket,
     PubAckReasonCode,
     PubCompPacket,
@@ -62,6 +61,7 @@ MAX_NOTED_REFUSALS = 16
 FRAME_OVERHEAD_BYTES = 160
 ENTRY_OVERHEAD_BYTES = 256
 UNLIMITED = 1 << 31
+PINGRESP = b"\xd0\x00"
 
 
 class SignIn(Protocol):
@@ -226,7 +226,7 @@ class Connection:
             case PubCompPacket():
                 self._on_pubcomp(packet)
             case PingReqPacket():
-                self.outflow.send(PingRespPacket())
+                self.outflow.write(PINGRESP)
             case SubscribePacket():
                 self._on_subscribe(packet)
             case UnsubscribePacket():

@@ -31,7 +31,7 @@ def node(door: GatewayProcess, version: str, *arguments: str) -> subprocess.Comp
 
 @both_versions
 def test_the_npm_client_agrees(door: GatewayProcess, version: str) -> None:
-    answer = node(door, version, "--test", "--test-reporter=spec", "door.test.mjs")
+    answer = node(door, version, "--test", "--test-reporter=spec", "--test-force-exit", "door.test.mjs")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "fail 0" in answer.stdout
 

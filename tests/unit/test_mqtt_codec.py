@@ -27,7 +27,6 @@ from devices.mqtt.errors import (
     ProtocolError,
     UnsupportedVersion,
 )
-from devices.mqtt.fanout import PublishTemplate
 from devices.mqtt.wire import ServerPacket
 
 CONNECT = {
@@ -290,60 +289,6 @@ def test_many_acknowledgements_are_one_after_the_other() -> None:
     assert pubrels(packet_ids) == b"".join(map(pubrel, packet_ids))
     assert pubcomps(iter(packet_ids)) == b"".join(map(pubcomp, packet_ids))
     assert pubacks([]) == b""
-
-
-@pytest.mark.parametrize("version", Version)
-@pytest.mark.parametrize("size", [0, 100, 120, 130, 20_000])
-def test_a_template_renders_what_a_packet_of_its_own_would_be(version: Version, size: int) -> None:
-    message: dict[str, Any] = {
-        "payload_format_indicator": 1,
-        "message_expiry_interval": 60,
-        "content_type": "text/plain",
-        "response_topic": "answers",
-        "correlation_data": b"1",
-        "user_properties": [("a", "b"), ("a", "c")],
-    }
-    received = mqtt5.PublishPacket(
-        "sg/käse",
-        b"x" * size,
-        qos=QoS.EXACTLY_ONCE,
-        packet_id=99,
-        duplicate=True,
-        retain=True,
-        topic_alias=3,
-        **message,
-    )
-    template = PublishTemplate(received)
-    for qos, packet_id, duplicate, retain, identifiers in (
-        (QoS.AT_MOST_ONCE, None, False, False, []),
-        (QoS.AT_MOST_ONCE, None, False, True, [1, 268_435_455]),
-        (QoS.AT_LEAST_ONCE, 1, False, False, []),
-        (QoS.AT_LEAST_ONCE, 2, True, True, [300]),
-        (QoS.EXACTLY_ONCE, 65_535, False, False, []),
-        (QoS.EXACTLY_ONCE, 3, True, False, [1, 2, 3]),
-    ):
-        rendered = template.render(
-            version,
-            qos=qos.value,
-            packet_id=packet_id,
-            duplicate=duplicate,
-            retain=retain,
-            subscription_ids=identifiers,
-        )
-        packet = mqtt5.PublishPacket(
-            "sg/käse",
-            b"x" * size,
-            qos=qos,
-            packet_id=packet_id,
-            duplicate=duplicate,
-            retain=retain,
-            subscription_ids=identifiers,
-            **message,
-        )
-        if version is Version.V5:
-            assert mqtt5.read(memoryview(rendered)) == (packet, len(rendered))
-        else:
-            assert rendered == encode(packet, version)
 
 
 @pytest.mark.parametrize("version", Version)

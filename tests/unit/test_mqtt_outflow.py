@@ -15,8 +15,9 @@ from mqtt5 import (
     TopicFilter,
 )
 
-from devices.mqtt.codec import Version
-from devices.mqtt.outflow import OUTPUT_BYTES
+from devices.mqtt.codec import Version, encode
+from devices.mqtt.message import Message, Outgoing
+from devices.mqtt.outflow import OUTPUT_BYTES, plain_publish
 from tests.unit.mqtt_world import Client, World, connected, publish
 
 both_versions = pytest.mark.parametrize("version", Version)
@@ -344,3 +345,14 @@ def test_subscribing_and_publishing_in_one_piece_comes_in_order() -> None:
         publish("t", b"after", 1, 3),
     )
     assert [message.payload for message in client.answer()] == [b"after"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 120, 130, 16_380, 16_400])
+@pytest.mark.parametrize("qos", [0, 1, 2])
+@both_versions
+def test_a_plain_publish_is_written_as_the_codec_writes_it(version: Version, qos: int, size: int) -> None:
+    message = Message("sg/käse", b"x" * size, qos, True)
+    for was_sent in (False, True)[: qos + 1]:
+        outgoing = Outgoing(0xFFFF * 3 if qos else 0, message, qos, True, was_sent=was_sent)
+        expected = encode(outgoing.packet(message.topic, None, 0), version)
+        assert plain_publish(outgoing, version) == expected
