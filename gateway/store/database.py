@@ -1,6 +1,8 @@
 """The database file: opens engines on it, migrates it, and sets a damaged one aside so that the gateway starts."""
 
+import fcntl
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +34,12 @@ DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 DAMAGED_READS = frozenset({sqlite3.SQLITE_IOERR_DATA, sqlite3.SQLITE_IOERR_CORRUPTFS})
 UNDECODABLE = "Could not decode to UTF-8"
 """How the driver's message begins for a text that is none; SQLite itself does not look."""
+
+VERSION = re.compile(r"\w{1,32}", re.ASCII)
+UNNAMEABLE = "malformed database schema"
+"""SQLite quotes the broken name in its message; if that is no text the driver raises UnicodeDecodeError instead."""
+
+OUR_TABLES = frozenset({"device", "reading", "fact"})
 
 OUTAGE = frozenset(
     {
@@ -95,6 +103,9 @@ def explain(readers: Engine, on_damage: Callable[[str], None]) -> None:
     @event.listens_for(readers, "handle_error")
     def _translate(context: ExceptionContext) -> Exception | None:
         error = context.sqlalchemy_exception
+        if isinstance(context.original_exception, UnicodeDecodeError):
+            on_damage(UNNAMEABLE)
+            return Unavailable(f"the database is damaged: {UNNAMEABLE}", retry_after_s=10.0)
         if not isinstance(error, DatabaseError):
             return None
         if is_damage(error):
@@ -163,16 +174,25 @@ def prepare(path: Path) -> Preparation:
     the file is not ours to touch, Unavailable if the disk does not let it be used."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
-    if fresh.exists() and not path.exists():
-        fresh.rename(path)  # the last start ended between the two renames below
     try:
-        damage = _damage_of(path)
-        if damage is None:
-            return Preparation(path, None, None, 0)
-        return _replace(path, fresh, damage)
+        with _alone(path):
+            if fresh.exists() and not path.exists():
+                fresh.rename(path)  # the last start ended between the two renames below
+            damage = _damage_of(path)
+            if damage is None:
+                return Preparation(path, None, None, 0)
+            return _replace(path, fresh, damage)
     except (DatabaseError, sqlite3.DatabaseError) as error:
         reason = error.orig if isinstance(error, DatabaseError) else error
         raise Unavailable(f"{path} cannot be used: {reason}", retry_after_s=30.0) from error
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Waits for whoever prepares the same database in another process: a file that is being made looks damaged."""
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _replace(path: Path, fresh: Path, damage: str) -> Preparation:
@@ -218,7 +238,7 @@ def _note(path: Path) -> Path:
 
 
 def _damage_of(path: Path) -> str | None:
-    """Migrates the file, touches every table and looks through as much as a start has time for; returns what is
+    """Touches every table, looks through as much as a start has time for, and migrates the file; returns what is
     wrong with it, or None."""
     if _note(path).exists():
         return "damage was found while running"
@@ -226,17 +246,33 @@ def _damage_of(path: Path) -> str | None:
         return "the file is empty"
     engine = open_engine(path, cache_bytes=2 << 20)
     try:
-        migrate(engine)
         with engine.connect() as connection:
-            for table in inspect(connection).get_table_names():
-                connection.exec_driver_sql(f'SELECT * FROM "{table}" LIMIT 1').all()  # noqa: S608 own table names
-            return _quick_check(connection)
+            damage = _damage_within(connection)
+        if damage is None:
+            migrate(engine)
+    except UnicodeDecodeError:
+        return UNNAMEABLE
     except DatabaseError as error:
         if not is_damage(error):
             raise
         return str(error.orig)
+    else:
+        return damage
     finally:
         engine.dispose()
+
+
+def _damage_within(connection: Connection) -> str | None:
+    tables = set(inspect(connection).get_table_names())
+    for table in tables:
+        connection.exec_driver_sql(f'SELECT * FROM "{table}" LIMIT 1').all()  # noqa: S608 own table names
+    if tables >= OUR_TABLES:
+        versions: list[object] = []
+        if "alembic_version" in tables:
+            versions = list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
+        if len(versions) != 1 or not VERSION.fullmatch(str(versions[0])):
+            return "its version cannot be read"
+    return _quick_check(connection)
 
 
 def _quick_check(connection: Connection) -> str | None:
@@ -284,7 +320,7 @@ def _salvage(damaged: Path, target: sqlite3.Connection) -> int:
 def _readable(damaged: Path, query: str) -> Iterator[tuple[object, ...]]:
     """Yields the rows up to the first one that cannot be read; the file itself stays for a specialist."""
     with (
-        suppress(sqlite3.DatabaseError),
+        suppress(sqlite3.DatabaseError, UnicodeDecodeError),
         closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as source,
     ):
         rows = source.execute(query)

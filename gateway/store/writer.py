@@ -233,6 +233,8 @@ class Writer:
                     if self._is_closing.wait(RETRY_S[min(failures, len(RETRY_S)) - 1]) and failures >= len(RETRY_S):
                         return
                     continue
+                if group.buried:
+                    raise  # it can be stored in no form: it must not be acknowledged
                 log.exception("group_not_stored", frames=group.frame_count())
                 pending.popleft()
                 pending.extendleft(reversed(group.split(f"could not be stored: {type(error).__name__}")))
@@ -262,12 +264,14 @@ class Writer:
     @staticmethod
     def _do(connection: Connection, work: _Work) -> None:
         work.error = None
+        savepoint = connection.begin_nested()
         try:
-            with connection.begin_nested():
-                work.result = work.run(connection)
+            work.result = work.run(connection)
+            savepoint.commit()
         except Exception as error:
             if isinstance(error, DatabaseError) and (is_damage(error) or is_outage(error)):
-                raise
+                raise  # SQLite may have rolled everything back, the savepoint with it
+            savepoint.rollback()
             work.error = error  # handed to the coroutine that asked for the work
 
     def _note_failure(self, reason: str, failures: int, works: list[_Work]) -> None:

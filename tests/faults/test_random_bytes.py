@@ -32,6 +32,7 @@ from mqtt5 import (
     Will,
 )
 
+from devices.mqtt.access import Principal
 from devices.mqtt.codec import Version
 from tests.faults.door_without_sockets import EVERYTHING, Line, SocketlessDoor, assert_whole_packets
 from tests.faults.fault_figures import MIB, mistakes, resident_bytes
@@ -85,6 +86,7 @@ ONLY_5: Sequence[Packet] = (
     DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.DISCONNECT_WITH_WILL_MESSAGE, session_expiry_interval=5),
     AuthPacket(),
 )
+SOMETHING = Principal(None, ("a/+",), ("a/+",))
 WILL = Will("a/will", payload=b"gone", qos=QoS.AT_LEAST_ONCE, will_delay_interval=1)
 CONNECTS: Sequence[ConnectPacket] = (
     ConnectPacket("fuzz", session_expiry_interval=100, receive_max=2, topic_alias_max=2),
@@ -119,8 +121,8 @@ class Tape:
 
 
 def mutated(tape: Tape, packet: bytes) -> bytes:
-    """Returns the packet with what the tape does to it: three times in four nothing."""
-    if tape.take(4):
+    """Returns the packet with what the tape does to it: seven times in eight nothing."""
+    if tape.take(8):
         return packet
     place = tape.take(256) * len(packet) // 256
     match tape.take(6):
@@ -146,7 +148,7 @@ def pieces(tape: Tape, data: bytes) -> list[bytes]:
 
 def talk(door: SocketlessDoor, tape: Tape, version: Version) -> None:
     """One client's life: a CONNECT, and packets until the tape ends or the door has had enough of it."""
-    line = Line(door, EVERYTHING)
+    line = Line(door, EVERYTHING if tape.take(4) else SOMETHING)
     greetings, written = GREETINGS[version], WRITTEN[version]
     greeting = greetings[tape.take(len(greetings))]
     assert_whole_packets(line.say(mutated(tape, greeting)))
