@@ -1,6 +1,5 @@
 """The decoder's framing and limits, what the server writes in each version, and the last words to a bad peer."""
 
-
 import mqtt5
 import pytest
 from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, QoS, SubAckReasonCode, UnsubAckReasonCode
