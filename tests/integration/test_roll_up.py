@@ -1,5 +1,6 @@
 """Roll-ups and retention on a real SQLite file: what is rolled up says what was measured, whatever comes late."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from devices.clock import DAY_US, HOUR_US, SECOND_US
+from gateway import schedule
+from gateway.configuration import Configuration
 from gateway.roll_up import PRUNE_ROWS, prune_once, roll_up_once
+from tests.eventually import eventually
 from tests.writing_store import WritingStore, frame, now_us, telemetry, writing_store
 
 MINUTE_US = 60 * SECOND_US
@@ -154,6 +158,42 @@ async def test_many_rows_of_one_moment_are_pruned_too(store: WritingStore) -> No
     await prune(store, now_us())
     assert await store.rows("SELECT count(*) FROM reading") == [(0,)]
     assert await hours(store) == [(PRUNE_ROWS + 10, 1.0, 1.0, PRUNE_ROWS + 10.0, 1.0)]
+
+
+async def test_nothing_is_pruned_while_the_clock_is_in_doubt(
+    store: WritingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "PRUNE_EVERY", {"seconds": 0.1})
+    configuration = Configuration(store={"raw_days": RAW_DAYS})
+    await measure(store, (hour_ago(40), 1.0))
+    answers: list[bool] = []
+    is_right = [False]
+
+    def is_clock_right() -> bool:
+        answers.append(is_right[0])
+        return is_right[0]
+
+    async def count() -> int:
+        [(number,)] = await store.rows("SELECT count(*) FROM reading")
+        return int(str(number))
+
+    with schedule.scheduled(store.store, configuration, now_us, is_clock_right):
+        await eventually(lambda: len(answers) > 3)
+        assert await count() == 1
+        is_right[0] = True
+        async with asyncio.timeout(30):
+            while await count():
+                await asyncio.sleep(0.05)
+
+
+async def test_jobs_run_on_after_the_clock_was_set_back(store: WritingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their next time lay in the future that the clock came back from."""
+    monkeypatch.setattr(schedule, "PRUNE_EVERY", {"days": 3_652})
+    asked: list[bool] = []
+    with schedule.scheduled(store.store, Configuration(), now_us, lambda: bool(asked.append(True))) as clock_was_set:
+        monkeypatch.setattr(schedule, "PRUNE_EVERY", {"seconds": 0.1})
+        clock_was_set()
+        await eventually(lambda: asked)
 
 
 async def test_minutes_taps_and_what_is_remembered_of_them_have_their_days(store: WritingStore) -> None:
