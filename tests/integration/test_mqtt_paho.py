@@ -369,3 +369,24 @@ def test_a_revoked_device_is_put_out(door: GatewayProcess, version: MQTTProtocol
         assert reason.value == 0x87
     client.close()
     assert PahoClient(door.mqtt_port, "", version, user=(device, secret)).refusal() == 0x86
+
+
+def test_a_new_secret_puts_out_who_came_with_the_old_one_and_a_new_name_does_not(door: GatewayProcess) -> None:
+    secret = door.add_device("renewed", publish=["zigbee2mqtt/#"], subscribe=["homeassistant/#"])
+    client = PahoClient(door.mqtt_port, "", user=("renewed", secret))
+    assert client.connect().reason == 0
+    other = PahoClient(door.mqtt_port, "", user=("other", door.add_device("other")))
+    other.connect()
+    with door.api() as api:
+        assert api.patch("devices/renewed", json={"name": "by the window"}).status_code == 200
+        assert api.delete("devices/other").status_code == 204
+        other.end()  # the door has read the registry again
+        other.close()
+        assert client.publish("zigbee2mqtt/lamp", b"{}") == 0
+        assert client.subscribe("homeassistant/#", qos=1) == [1]
+        new = api.post("devices/renewed/secret").json()["secret"]
+    assert client.end().value == 0x98
+    client.close()
+    assert PahoClient(door.mqtt_port, "", user=("renewed", secret)).refusal() == 0x86
+    with PahoClient(door.mqtt_port, "", user=("renewed", new)):
+        pass
