@@ -69,6 +69,7 @@ def test_choices_move_with_the_arrow_keys(page: Page, gateway: GatewayProcess) -
     gateway.add_device("quiet", "climate")
     page.goto(f"{gateway.http_url}/#key={gateway.admin_key}")
     page.get_by_role("link", name="Devices", exact=True).press("Enter")
+    expect(page.get_by_role("heading", level=1, name="Devices")).to_be_focused()
     everything = page.get_by_role("radio", name="All")
     _tab_to(page, everything)
     page.keyboard.press("ArrowRight")
