@@ -17,7 +17,7 @@ import httpx
 
 PROGRAM = Path(sys.executable).with_name("schoolgate")
 READY_WITHIN_S = 60.0
-STOPPED_WITHIN_S = 30.0
+STOPPED_WITHIN_S = 60.0
 TAIL_BYTES = 8192
 PORTS = (15_000, 32_000)
 

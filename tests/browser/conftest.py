@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.watched_page import WatchedPage
 from tests.gateway_process import GatewayProcess
@@ -20,7 +20,7 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-WAIT_MS = 15_000
+WAIT_MS = 30_000
 
 
 @pytest.fixture(scope="package")
@@ -46,6 +46,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
         viewport={"width": 1440, "height": 900}, locale="en-GB", timezone_id="Europe/Berlin", color_scheme="light"
     ) as fresh:
         fresh.set_default_timeout(WAIT_MS)
+        expect.set_options(timeout=WAIT_MS)
         yield fresh
 
 

@@ -11,7 +11,7 @@ from mqtt5 import ConnAckPacket, ConnAckReasonCode, ConnectPacket, PubAckPacket,
 
 P = TypeVar("P")
 
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 
 
 class Closed(Exception):

@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.gateway_process import GatewayProcess
 
-WITHIN_S = 15.0
+WITHIN_S = 60.0
 
 
 def comes_true(question: Callable[[], bool]) -> bool:
