@@ -95,11 +95,14 @@ async def run_load(spec: LoadSpec, on_progress: Callable[[LoadProgress], None] |
     orders = _orders(spec)
     tally = _Tally(spec, len(orders), on_progress)
     together = asyncio.Barrier(len(orders))
+    failure: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
             jobs = [group.create_task(_job(order, tally, together)) for order in orders]
     except* SimError as failures:
-        raise failures.exceptions[0] from None
+        failure = failures.exceptions[0]  # raised here, Python up to 3.11.3 would wrap it in a group again
+    if failure is not None:
+        raise failure
     return _result(spec, orders, [job.result() for job in jobs])
 
 
