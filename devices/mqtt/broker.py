@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING
 from devices.frame import Frame, Intake, JournalEntry, Presence, Refusal, Sink
 from devices.mqtt import journal
 from devices.mqtt.message import SECOND_US, Message, Outgoing
+from devices.mqtt.queues import Queues
 from devices.mqtt.retained import RetainedMessages
 from devices.mqtt.routes import NOBODY, Receiver, Routes
-from devices.mqtt.session import Held, Session
+from devices.mqtt.session import Session
 from devices.mqtt.will import PendingWills, WillMessage
 
 if TYPE_CHECKING:
     from devices.mqtt.connection import Connection
-
-WAIT_AT_MOST_US = 5 * SECOND_US
-"""How long publishers wait for a subscriber that does not keep up; then its oldest messages go instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +73,11 @@ class Broker:
         self.steady_us = steady_us
         self.counters = Counters()
         self.sessions: dict[str, Session] = {}
+        self.queues = Queues(self.sessions, limits, self.counters, self.note)
         self.routes = Routes()
         self.retained = RetainedMessages(limits.retained_bytes)
         self.wills = PendingWills()
         self.is_stopping = False
-        self._held = Held()
-        self._awaited: dict[str, int] = {}  # since when publishers wait, by the key of the session
         self._sessions_of: dict[str | None, int] = {}
         self._connections_of: dict[str, int] = {}
 
@@ -106,7 +103,7 @@ class Broker:
             self.wills.add(key, will, due_us, is_restored=not was_lost)
         for session in sessions.values():
             self._enter(session)
-            session.count_in(self._held)
+            session.count_in(self.queues.held)
             for subscription in session.subscriptions.values():
                 self.routes.add(session, subscription)
             if session.ended_us is None:
@@ -147,7 +144,7 @@ class Broker:
         is_present = session is not None
         if session is None:
             entries += self._make_room(user)
-            session = Session(key, client_id, user, expiry_s, self._held)
+            session = Session(key, client_id, user, expiry_s, self.queues.held)
             self._enter(session)
         session.expiry_s = expiry_s
         session.ended_us = None
@@ -161,7 +158,7 @@ class Broker:
         """The session's connection is gone; returns what to journal."""
         session.connection = None
         session.ended_us = now_us
-        self.let_publishers_go_on(session)
+        self.queues.let_publishers_go_on(session)
         if not session.is_persistent:
             return self.end_session(session)
         entries = [journal.put_session(session)]
@@ -169,7 +166,7 @@ class Broker:
         passed = self._pass_on(session.queue, session)
         if passed:
             session.remove(passed)
-        self._shed(session, self.limits.queue_bytes)
+        self.queues.shed(session, self.limits.queue_bytes)
         return entries
 
     def end_session(self, session: Session) -> list[JournalEntry]:
@@ -199,12 +196,7 @@ class Broker:
         for topic in self.retained.expire(now_us):
             entries.append(journal.drop_retained(topic))
         self.note(entries)
-        for key in [key for key, since_us in self._awaited.items() if now_us - since_us >= WAIT_AT_MOST_US]:
-            del self._awaited[key]
-            found = self.sessions.get(key)
-            if found is not None:
-                found.is_lagging = True
-                found.release_waiting()
+        self.queues.give_up_waiting(now_us)
 
     def note(self, entries: list[JournalEntry], events: list[Presence | Refusal] | None = None) -> None:
         """Journals and audits what nobody waits for."""
@@ -284,8 +276,8 @@ class Broker:
                 self.retained.drop(message.topic)
         for session, outgoing in delivery.places:
             self._hand_over(session, outgoing)
-            if publisher is not None and session.held_bytes > self.limits.queue_bytes // 2:
-                self._slow_down(publisher, session)
+            if publisher is not None and outgoing.qos:
+                self.queues.slow_down(publisher, session, self.steady_us())
 
     def publish_will(self, key: str, will: WillMessage) -> None:
         """Publishes a will as if its client had sent it, and forgets it in the same commit."""
@@ -361,44 +353,10 @@ class Broker:
         if self.sessions.get(session.key) is not session:
             self._pass_on([outgoing], None)  # it ended between plan and commit
             return
-        connection = session.connection
-        if outgoing.qos == 0:
-            if connection is not None:
-                connection.outflow.send_qos0(outgoing)
-            return
-        session.enqueue(outgoing)
-        if connection is not None:
-            connection.outflow.pump()
-        if session.held_bytes > self.limits.queue_bytes:
-            self._shed(session, self.limits.queue_bytes)
-        if self._held.size_bytes > self.limits.queue_total_bytes:
-            fullest = max(self.sessions.values(), key=lambda found: found.held_bytes - found.inflight_bytes)
-            self._shed(fullest, fullest.held_bytes // 2)
-
-    def _shed(self, session: Session, limit_bytes: int) -> None:
-        """Drops the oldest messages that are not in flight, counted, until the session is below its limit."""
-        entries: list[JournalEntry] = []
-        while session.held_bytes > limit_bytes:
-            dropped = session.drop_next()
-            if dropped is None:
-                break
-            self.counters.queue_dropped_total += 1
-            if session.is_persistent:
-                entries.append(journal.drop_queued(session.key, dropped))
-        self.note(entries)
-
-    def _slow_down(self, publisher: "Connection", session: Session) -> None:
-        """The publisher waits until the session has room, its connection is gone, or it has waited long enough."""
-        if session.connection in (None, publisher) or session.is_lagging or publisher in session.waiting:
-            return
-        session.waiting[publisher] = publisher.wait()
-        self._awaited.setdefault(session.key, self.steady_us())
-
-    def let_publishers_go_on(self, session: Session) -> None:
-        """The session has room again, or nobody reads it any more."""
-        session.is_lagging = False
-        self._awaited.pop(session.key, None)
-        session.release_waiting()
+        if outgoing.qos:
+            self.queues.put(session, outgoing)
+        elif session.connection is not None:
+            session.connection.outflow.send_qos0(outgoing)
 
 
 def _nothing() -> None:

@@ -1,8 +1,7 @@
 """One client's connection: packets in, intakes and bytes out. No I/O and no clock of its own.
 
-The shell calls `receive` with what the socket gave and takes what `outflow` has. What comes in one `receive` is one
-batch for the writer, and whatever promises that something is kept leaves after its commit: PUBACK, PUBREC, PUBCOMP,
-SUBACK, UNSUBACK, PUBREL, and CONNACK where a session or a will is kept.
+The shell calls `receive` with what the socket gave and takes what `outflow` has. Whatever promises that something is
+kept leaves after the commit, CONNACK too where a session or a will is kept.
 
     CONNECT ──▶ accepted ──commit──▶ CONNACK ──▶ packets ──▶ closing ──▶ lost
        └──────▶ refused: closing                 a packet error, DISCONNECT, a take-over, the shell
@@ -10,7 +9,6 @@ SUBACK, UNSUBACK, PUBREL, and CONNACK where a session or a will is kept.
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from mqtt5 import (
@@ -21,15 +19,11 @@ from mqtt5 import (
     DisconnectReasonCode,
     PingReqPacket,
     PubAckPacket,
-    PubAckReasonCode,
     PubCompPacket,
-    PubCompReasonCode,
     PublishPacket,
     PubRecPacket,
-    PubRecReasonCode,
     PubRelPacket,
     PubRelReasonCode,
-    QoS,
     SubAckPacket,
     SubAckReasonCode,
     SubscribePacket,
@@ -39,27 +33,20 @@ from mqtt5 import (
     UnsubscribePacket,
 )
 
-from devices.frame import Frame, Intake, JournalEntry, Presence, Refusal
+from devices.frame import Intake, JournalEntry, Presence, Refusal
 from devices.mqtt import journal
 from devices.mqtt.access import Principal
-from devices.mqtt.broker import Broker, Delivery
-from devices.mqtt.codec import Decoder, Version, encode, farewell, pubacks, pubcomps, pubrecs, pubrels
+from devices.mqtt.broker import Broker
+from devices.mqtt.codec import Decoder, Version, encode, farewell, pubrel
 from devices.mqtt.errors import PacketError, ProtocolError
-from devices.mqtt.message import Subscription, message_of
+from devices.mqtt.inflow import ENTRY_OVERHEAD_BYTES, Inflow
+from devices.mqtt.message import Subscription, is_declared_right
 from devices.mqtt.outflow import Outflow
-from devices.mqtt.routes import NOBODY
-from devices.mqtt.session import NEVER_EXPIRES_S, Session
+from devices.mqtt.session import Session
 from devices.mqtt.will import WillMessage
 from devices.mqtt.wire import ClientPacket
 
 MAX_CLIENT_ID = 256
-MAX_KNOWN_TOPICS = 1024
-MAX_KNOWN_TOPIC = 256
-MAX_NOTED_REFUSALS = 16
-"""Of one batch. All are counted; the audit log needs no thousand rows to say that a peer does not listen."""
-
-FRAME_OVERHEAD_BYTES = 160
-ENTRY_OVERHEAD_BYTES = 256
 UNLIMITED = 1 << 31
 PINGRESP = b"\xd0\x00"
 
@@ -69,34 +56,6 @@ class SignIn(Protocol):
 
     def __call__(self, username: str | None, password: bytes | None) -> Principal | None:
         """Returns what the client may do, None if it may not connect."""
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What one `receive` gathered for the writer, and what to do after the commit."""
-
-    frames: list[Frame] = field(default_factory=list)
-    entries: list[JournalEntry] = field(default_factory=list)
-    events: list[Presence | Refusal] = field(default_factory=list)
-    acks: list[int] = field(default_factory=list)  # PUBACK, QoS 1
-    received: list[int] = field(default_factory=list)  # PUBREC, QoS 2
-    completed: list[int] = field(default_factory=list)  # PUBCOMP, QoS 2
-    released: list[int] = field(default_factory=list)  # PUBREL, QoS 2 on the way out
-    calls: list[Callable[[], None]] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
-    size_bytes: int = 0
-
-    def is_empty(self) -> bool:
-        return not (
-            self.frames
-            or self.entries
-            or self.events
-            or self.acks
-            or self.received
-            or self.completed
-            or self.released
-            or self.calls
-        )
 
 
 class Connection:
@@ -113,23 +72,16 @@ class Connection:
     ) -> None:
         self._broker = broker
         self._sign_in = sign_in
-        self._address = address
         self.wait = on_wait
         self.outflow = Outflow(broker, on_output)
+        self._inflow = Inflow(broker, self, f"client:{address}")
         self._decoder = Decoder(broker.limits.max_packet_bytes)
-        self._receivers = broker.routes.receivers
         self._version = Version.V311
         self._session: Session  # from CONNECT on
         self._is_attached = False  # it is the session's connection
         self._principal: Principal | None = None
         self._device_id: str | None = None
         self._will: WillMessage | None = None
-        self._allowed: dict[str, bool] = {}
-        self._aliases: dict[int, str] = {}
-        self._receive_max = UNLIMITED
-        self._unacknowledged = 0
-        self._batch = _Batch()
-        self._now_us = 0
         self.is_closing = False
         self.keep_alive_s = 0
 
@@ -153,12 +105,14 @@ class Connection:
         """Handles what the peer sent, and returns whether a packet became whole; `now_us`: wall time, for frames."""
         if self.is_closing:
             return False
-        self._now_us = now_us
+        inflow = self._inflow
+        inflow.now_us = now_us
+        publish = inflow.publish
         packets = self._decoder.feed(data)
         try:
             for packet in packets:
                 if type(packet) is PublishPacket:
-                    self._on_publish(packet)
+                    publish(packet)
                 else:
                     self._handle(packet)
                     if self.is_closing:
@@ -167,7 +121,7 @@ class Connection:
             self._fail(error)
         if self._decoder.failure is not None and not self.is_closing:
             self._fail(self._decoder.failure)
-        self._submit()
+        inflow.submit()
         return bool(packets)
 
     def resume(self) -> None:
@@ -222,7 +176,7 @@ class Connection:
             case PubRecPacket():
                 self._on_pubrec(packet)
             case PubRelPacket():
-                self._on_pubrel(packet)
+                self._inflow.release(packet)
             case PubCompPacket():
                 self._on_pubcomp(packet)
             case PingReqPacket():
@@ -247,6 +201,7 @@ class Connection:
         if principal is None:
             self._refuse_sign_in(packet)
             return
+        self._inflow.identify(principal)
         client_id = packet.client_id
         if len(client_id) > MAX_CLIENT_ID or (
             not client_id and self._version is Version.V311 and not packet.clean_start  # [MQTT-3.1.3-8] of 3.1.1
@@ -255,10 +210,10 @@ class Connection:
             return
         will = WillMessage.of(packet.will, principal.device_id) if packet.will is not None else None
         if will is not None and not principal.may_publish(will.topic):
-            self._note_refusal("will_refused", will.topic, principal.device_id)
+            self._inflow.note_refusal("will_refused", will.topic)
             self._refuse(ConnAckReasonCode.NOT_AUTHORIZED)
             return
-        if will is not None and not _is_text(will.properties.payload_format_indicator, will.payload):
+        if will is not None and not is_declared_right(will.properties.payload_format_indicator, will.payload):
             self._refuse(ConnAckReasonCode.PAYLOAD_FORMAT_INVALID)
             return
         self._principal, self._device_id, self._will = principal, principal.device_id, will
@@ -269,8 +224,6 @@ class Connection:
         assigned = None if packet.client_id else f"auto-{secrets.token_hex(12)}"
         client_id = assigned or packet.client_id
         asked_s = packet.session_expiry_interval
-        if not is_v5:
-            asked_s = 0 if packet.clean_start else NEVER_EXPIRES_S
         expiry_s = min(asked_s, limits.session_expiry_max_s)
         key = f"{principal.device_id or ''}\x1f{client_id}"
         session, is_present, entries = broker.open_session(
@@ -284,15 +237,17 @@ class Connection:
             entries.append(journal.put_will(key, self._will))
         self.keep_alive_s = packet.keep_alive
         server_keep_alive = None
+        receive_max = UNLIMITED
         if is_v5:
             if packet.keep_alive == 0 or packet.keep_alive > limits.max_keep_alive_s:
                 self.keep_alive_s = server_keep_alive = limits.max_keep_alive_s
-            self._receive_max = limits.receive_max
+            receive_max = limits.receive_max
             send_max = min(packet.receive_max, limits.max_inflight)
             alias_max = min(packet.topic_alias_max, limits.topic_alias_max)
             self.outflow.attach(session, self._version, send_max, alias_max, packet.max_packet_size)
         else:
             self.outflow.attach(session, self._version, limits.max_inflight)
+        self._inflow.attach(session, receive_max)
         answer = ConnAckPacket(
             session_present=is_present,
             assigned_client_id=assigned,
@@ -327,114 +282,11 @@ class Connection:
     def _refuse_sign_in(self, packet: ConnectPacket) -> None:
         self._broker.counters.sign_ins_failed_total += 1
         user = packet.username
-        self._batch.events.append(
-            Refusal(f"client:{self._address}", "sign_in_failed", (user or "")[:256], self._now_us)
-        )
+        self._inflow.note_refusal("sign_in_failed", user or "")
         self._refuse(ConnAckReasonCode.NOT_AUTHORIZED if user is None else ConnAckReasonCode.BAD_USER_NAME_OR_PASSWORD)
 
     def _refuse(self, reason: ConnAckReasonCode) -> None:
         self._end(encode(ConnAckPacket(reason_code=reason), self._version))
-
-    # Messages from the client.
-
-    def _on_publish(self, packet: PublishPacket) -> None:
-        topic = packet.topic
-        alias = packet.topic_alias
-        if alias is not None:
-            topic = self._resolve_alias(alias, topic)
-        batch = self._batch
-        packet_id = packet.packet_id
-        if packet_id is not None:
-            is_exactly_once = packet.qos is QoS.EXACTLY_ONCE
-            if is_exactly_once and packet_id in self._session.received:
-                batch.received.append(packet_id)  # the same message again: PUBREC again, behind the first one's commit
-                return
-            self._unacknowledged += 1
-            if self._unacknowledged > self._receive_max:
-                raise ProtocolError(
-                    "more unacknowledged messages than receive maximum",
-                    DisconnectReasonCode.RECEIVE_MAX_EXCEEDED,
-                )
-        if not (self._allowed.get(topic) or self._may_publish(topic)):
-            self._refuse_publish(packet, topic)
-            return
-        payload = packet.payload
-        if packet.payload_format_indicator and not _is_text(1, payload):
-            self._answer_error(packet, PubAckReasonCode.PAYLOAD_FORMAT_INVALID)
-            return
-        batch.frames.append(Frame(topic, payload, self._now_us, self._device_id))
-        batch.size_bytes += len(payload) + FRAME_OVERHEAD_BYTES
-        if packet_id is not None:
-            if is_exactly_once:
-                session = self._session
-                session.received.add(packet_id)
-                batch.received.append(packet_id)
-                if session.is_persistent:
-                    batch.entries.append(journal.put_received(session.key, packet_id))
-            else:
-                batch.acks.append(packet_id)
-        if packet.retain or self._receivers(topic) is not NOBODY:
-            message = message_of(packet, topic, self._broker.steady_us())
-            delivery = self._broker.plan(message, self._session, batch.entries)
-            if delivery is not None:
-                batch.size_bytes += message.size_bytes
-                batch.deliveries.append(delivery)
-
-    def _resolve_alias(self, alias: int, topic: str) -> str:
-        if alias > self._broker.limits.topic_alias_max:
-            raise ProtocolError(
-                "topic alias above the maximum", DisconnectReasonCode.TOPIC_ALIAS_INVALID
-            )  # [MQTT-3.3.2-9]
-        if topic:
-            self._aliases[alias] = topic
-            return topic
-        known = self._aliases.get(alias)
-        if known is None:
-            raise ProtocolError("topic alias was never set")
-        return known
-
-    def _may_publish(self, topic: str) -> bool:
-        principal = self._principal
-        is_allowed = principal is not None and principal.may_publish(topic)
-        if is_allowed and len(topic) <= MAX_KNOWN_TOPIC:
-            if len(self._allowed) >= MAX_KNOWN_TOPICS:
-                self._allowed.clear()
-            self._allowed[topic] = True
-        return is_allowed
-
-    def _refuse_publish(self, packet: PublishPacket, topic: str) -> None:
-        """Counted, audited and not stored. 3.1.1 has no negative answer: its message is acknowledged and gone
-        ([MQTT-3.3.5-2] leaves that or closing the connection)."""
-        self._broker.counters.refused_topics_total += 1
-        self._note_refusal("publish_refused", topic, self._device_id)
-        self._answer_error(packet, PubAckReasonCode.NOT_AUTHORIZED)
-
-    def _answer_error(self, packet: PublishPacket, reason: PubAckReasonCode) -> None:
-        """Acknowledges a message that is not taken, in its place among the others [MQTT-4.6.0-2], [MQTT-4.6.0-3]."""
-        packet_id = packet.packet_id
-        if packet_id is None:
-            return
-        answer: PubAckPacket | PubRecPacket
-        if packet.qos is QoS.EXACTLY_ONCE:
-            answer = PubRecPacket(packet_id, reason_code=PubRecReasonCode(reason.value))
-        else:
-            answer = PubAckPacket(packet_id, reason_code=reason)
-        self._unacknowledged -= 1
-        self._submit()
-        self._batch.calls.append(lambda: self.outflow.send(answer))
-        self._submit()
-
-    def _on_pubrel(self, packet: PubRelPacket) -> None:
-        session = self._session
-        packet_id = packet.packet_id
-        if packet_id not in session.received:
-            self.outflow.send(PubCompPacket(packet_id, reason_code=PubCompReasonCode.PACKET_ID_NOT_FOUND))
-            return
-        session.received.discard(packet_id)
-        self._unacknowledged = max(0, self._unacknowledged - 1)
-        self._batch.completed.append(packet_id)
-        if session.is_persistent:
-            self._batch.entries.append(journal.drop_received(session.key, packet_id))
 
     # Acknowledgements of messages to the client.
 
@@ -453,13 +305,13 @@ class Connection:
             self._finish(packet_id)  # the client does not take it, and nobody else gets it [MQTT-4.8.2-6]
         elif not session.is_persistent:
             outgoing.is_released = True
-            self.outflow.write(pubrels((packet_id,)))
+            self.outflow.write(pubrel(packet_id))
         else:
             # That the client has it is on disk before it may forget the packet id.
-            self._batch.released.append(packet_id)
+            self._inflow.batch.released.append(packet_id)
             if not outgoing.is_released:
                 outgoing.is_released = True
-                self._batch.entries.append(journal.mark_released(session.key, outgoing))
+                self._inflow.batch.entries.append(journal.mark_released(session.key, outgoing))
 
     def _on_pubcomp(self, packet: PubCompPacket) -> None:
         outgoing = self._session.inflight.get(packet.packet_id)
@@ -470,15 +322,15 @@ class Connection:
         session = self._session
         outgoing = session.finish(packet_id)
         if session.is_persistent:
-            self._batch.entries.append(journal.drop_queued(session.key, outgoing))
+            self._inflow.batch.entries.append(journal.drop_queued(session.key, outgoing))
         self.outflow.pump()
 
     # Subscriptions.
 
     def _on_subscribe(self, packet: SubscribePacket) -> None:
         session = self._session
-        self._submit()  # what was retained on this connection before is committed, and seen, before
-        batch = self._batch
+        self._inflow.submit()  # what was retained on this connection before is committed, and seen, before
+        batch = self._inflow.batch
         codes: list[SubAckReasonCode] = []
         accepted: list[tuple[Subscription, bool]] = []
         for entry in packet.topic_filters:
@@ -505,7 +357,7 @@ class Connection:
         principal, limits = self._principal, self._broker.limits
         if principal is None or not principal.may_subscribe(entry.pattern):
             self._broker.counters.refused_topics_total += 1
-            self._note_refusal("subscribe_refused", entry.pattern, self._device_id)
+            self._inflow.note_refusal("subscribe_refused", entry.pattern)
             return SubAckReasonCode.NOT_AUTHORIZED
         if entry.pattern not in session.subscriptions and (
             len(session.subscriptions) >= limits.max_subscriptions
@@ -524,8 +376,8 @@ class Connection:
             self._broker.routes.remove(session, topic_filter)
             codes.append(UnsubAckReasonCode.SUCCESS)
             if session.is_persistent:
-                self._batch.entries.append(journal.drop_subscription(session.key, topic_filter))
-        self._batch.calls.append(lambda: self.outflow.send(UnsubAckPacket(packet.packet_id, codes)))
+                self._inflow.batch.entries.append(journal.drop_subscription(session.key, topic_filter))
+        self._inflow.batch.calls.append(lambda: self.outflow.send(UnsubAckPacket(packet.packet_id, codes)))
 
     def _on_disconnect(self, packet: DisconnectPacket) -> None:
         session = self._session
@@ -536,57 +388,12 @@ class Connection:
             session.expiry_s = min(expiry_s, self._broker.limits.session_expiry_max_s)
         if self._will is not None and packet.reason_code is DisconnectReasonCode.NORMAL_DISCONNECTION:
             self._will = None  # [MQTT-3.14.4-3]
-            self._batch.entries.append(journal.drop_will(session.key))
+            self._inflow.batch.entries.append(journal.drop_will(session.key))
         self._end(b"")
-
-    # What the handlers share.
-
-    def _note_refusal(self, action: str, topic: str, device_id: str | None) -> None:
-        if len(self._batch.events) < MAX_NOTED_REFUSALS:
-            actor = f"device:{device_id}" if device_id is not None else f"client:{self._address}"
-            self._batch.events.append(Refusal(actor, action, topic[:256], self._now_us))
 
     def _presence(self, by: int) -> list[Presence | Refusal]:
         change = self._broker.presence(self._device_id, by) if self._device_id is not None else None
         return [change] if change is not None else []
-
-    def _submit(self) -> None:
-        """Hands over what was gathered; everything of one batch is answered together."""
-        batch = self._batch
-        if batch.is_empty():
-            return
-        self._batch = _Batch()
-        size_bytes = batch.size_bytes + ENTRY_OVERHEAD_BYTES * (1 + len(batch.entries))
-        self._broker.sink.submit(
-            Intake(batch.frames, lambda: self._committed(batch), size_bytes, batch.entries, batch.events)
-        )
-
-    def _committed(self, batch: _Batch) -> None:
-        """The batch is on disk: answers the peer, then hands the messages on."""
-        write = self.outflow.write
-        if batch.acks:
-            self._unacknowledged -= len(batch.acks)
-            write(pubacks(batch.acks))
-        if batch.received:
-            write(pubrecs(batch.received))
-        if batch.completed:
-            write(pubcomps(batch.completed))
-        if batch.released:
-            write(pubrels(batch.released))
-        for call in batch.calls:
-            call()
-        for delivery in batch.deliveries:
-            self._broker.deliver(delivery, self)
-
-
-def _is_text(payload_format: int, payload: bytes) -> bool:
-    """False if the payload is declared as UTF-8 and is not (MQTT 5.0 §3.3.2.3.2)."""
-    if payload_format:
-        try:
-            payload.decode()
-        except UnicodeDecodeError:
-            return False
-    return True
 
 
 def _wants_retained(subscription: Subscription, *, is_new: bool) -> bool:

@@ -65,6 +65,16 @@ class Message(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "size_bytes", size)
 
 
+def is_declared_right(payload_format: int, payload: bytes) -> bool:
+    """False if the payload is declared as UTF-8 and is not (MQTT 5.0 §3.3.2.3.2)."""
+    if payload_format:
+        try:
+            payload.decode()
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
 def properties_of(packet: PublishPacket | Will) -> Properties:
     """Returns the properties that are passed on; the shared empty ones where there are none."""
     if not (

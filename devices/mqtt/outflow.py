@@ -146,7 +146,7 @@ class Outflow:
             else:
                 break
         if (session.waiting or session.is_lagging) and session.held_bytes < queue_bytes // 4:
-            self._broker.let_publishers_go_on(session)
+            self._broker.queues.let_publishers_go_on(session)
 
     def _may_send(self) -> bool:
         return self.is_open and not self.is_congested and not self._is_closed and self._output_bytes < OUTPUT_BYTES

@@ -3,7 +3,7 @@
 from mqtt5 import PublishPacket, SubAckPacket, SubscribePacket, TopicFilter
 
 from devices.mqtt.access import Principal
-from devices.mqtt.connection import MAX_KNOWN_TOPICS
+from devices.mqtt.inflow import MAX_KNOWN_TOPICS
 from devices.mqtt.message import MESSAGE_OVERHEAD_BYTES, Message, Properties
 from devices.mqtt.session import Session
 from tests.unit.mqtt_world import World, connected, publish
@@ -51,17 +51,17 @@ def test_what_all_queues_hold_is_counted_right_over_every_turn() -> None:
     client.subscribe("t")
     publisher = connected(world, "publisher")
     publisher.send(*(publish("t", bytes(10), 1 + number % 2, number + 1) for number in range(10)))
-    assert world.broker._held.size_bytes == session_of(world, "c").held_bytes > 0
+    assert world.broker.queues.held.size_bytes == session_of(world, "c").held_bytes > 0
     client.drop()
     world.crash()
-    assert world.broker._held.size_bytes == session_of(world, "c").held_bytes > 0
+    assert world.broker.queues.held.size_bytes == session_of(world, "c").held_bytes > 0
     client = connected(world, clean=False, expiry_s=100)
     client.answer()
-    assert world.broker._held.size_bytes == session_of(world, "c").held_bytes == 0
+    assert world.broker.queues.held.size_bytes == session_of(world, "c").held_bytes == 0
     assert session_of(world, "c").inflight_bytes == 0
     connected(world, "publisher").send(publish("t", b"x", 1, 1))
     connected(world, clean=True)
-    assert world.broker._held.size_bytes == 0
+    assert world.broker.queues.held.size_bytes == 0
 
 
 def test_user_properties_count_as_what_they_hold() -> None:
@@ -96,8 +96,8 @@ def test_topics_that_a_peer_invents_are_not_all_remembered() -> None:
     for start in range(0, 5000, 100):
         client.send(*(publish(f"t/{number}") for number in range(start, start + 100)))
     client.send(*(publish("x" * 1000 + str(number)) for number in range(100)))
-    assert len(client.connection._allowed) <= MAX_KNOWN_TOPICS
-    assert all(len(topic) <= 256 for topic in client.connection._allowed)
+    assert len(client.connection._inflow._allowed) <= MAX_KNOWN_TOPICS
+    assert all(len(topic) <= 256 for topic in client.connection._inflow._allowed)
     assert len(world.disk.frames) == 5100
 
 
