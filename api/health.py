@@ -12,6 +12,9 @@ from api.parts import Parts
 
 router = APIRouter(tags=["health"])
 
+ESSENTIAL = frozenset({"store"})
+"""What the gateway cannot work without. Whatever else fails, it goes on taking in, storing and answering."""
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -30,7 +33,7 @@ class PartReadiness:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether every part works."""
+    """Whether the gateway can be used, which asks for the store alone, and whether every part works."""
 
     ready: bool
     parts: dict[str, PartReadiness]
@@ -44,10 +47,13 @@ async def get_health() -> Response:
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not ready"}})
 async def get_readiness(request: Request) -> Response:
-    """Says whether everything works, with the reason for each part that does not."""
+    """Says whether the gateway takes in and stores, and for each part that does not work the reason.
+
+    A broker that cannot be reached or a clock in doubt is told here and makes nobody turn away.
+    """
     reasons = _parts(request).readiness()
     parts = {name: PartReadiness(reason is None, reason) for name, reason in reasons.items()}
-    is_ready = all(part.ready for part in parts.values())
+    is_ready = all(part.ready for name, part in parts.items() if name in ESSENTIAL)
     return Answer(Readiness(is_ready, parts), 200 if is_ready else 503)
 
 

@@ -9,11 +9,88 @@ from contextlib import asynccontextmanager, contextmanager
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log = structlog.get_logger("http")
 
 STOP_WITHIN_S = 5
 BACKLOG = 512
+PIECE_WITHIN_S = 10.0
+PIECE_BYTES = 64 << 10
+"""The head of a request, and each piece of its body, has to come within that time."""
+
+MAX_FRAMING_BYTES = 64 << 10
+"""What of a request is not body; one may be larger by what a socket gives at once."""
+
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class _Protocol(HttpToolsProtocol):
+    """Bounds what httptools does not: the time a request takes to come, and what is not its body. A header or trailer
+    is collected for as long as it comes, and all of it copied with each of its pieces."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    """Until the first request, and while one is coming: what ends the connection."""
+
+    _piece_bytes = 0
+    _framing_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        self._expect_piece()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if self._deadline is None:
+            self._expect_piece()
+        self._framing_bytes += len(data)
+        super().data_received(data)
+        if self._framing_bytes > MAX_FRAMING_BYTES:
+            self._refuse()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._deadline is None:
+            self._expect_piece()
+
+    def on_headers_complete(self) -> None:
+        self._expect_piece()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._framing_bytes -= len(body)
+        self._piece_bytes += len(body)
+        if self._piece_bytes >= PIECE_BYTES and not self.cycle.response_complete:
+            self._expect_piece()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._expect_nothing()
+        super().on_message_complete()
+
+    def _expect_piece(self) -> None:
+        self._expect_nothing(self._framing_bytes)
+        self._deadline = self.loop.call_later(PIECE_WITHIN_S, self.transport.abort)
+
+    def _expect_nothing(self, framing_bytes: int = 0) -> None:
+        self._piece_bytes = 0
+        self._framing_bytes = framing_bytes
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self) -> None:
+        """Says why if no answer is on its way. The deadline ends a connection that cannot be closed in good order."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(TOO_LARGE)
+            self.transport.close()
+        else:
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -30,7 +107,7 @@ async def serve_http(app: FastAPI, host: str, port: int, context: ssl.SSLContext
     """Serves the application until left. Raises OSError if the address is taken or not allowed."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -38,7 +115,6 @@ async def serve_http(app: FastAPI, host: str, port: int, context: ssl.SSLContext
         server_header=False,
         timeout_graceful_shutdown=STOP_WITHIN_S,
         timeout_keep_alive=30,
-        h11_max_incomplete_event_size=64 << 10,
         limit_concurrency=2_000,
     )
     config.load()

@@ -372,7 +372,6 @@ class Gateway:
         clock = core.clock
         written_us = 0
         while True:
-            await asyncio.sleep(CLOCK_EVERY_S)
             now_us, steady_us = wall_us(), monotonic_us()
             has_jumped = clock.has_jumped(now_us, steady_us)
             if clock.judge(now_us, steady_us):
@@ -386,6 +385,7 @@ class Gateway:
                     await core.store.write(lambda connection, at=now_us: write_clock(connection, at))  # type: ignore[misc]
                 except Unavailable:
                     written_us = 0
+            await asyncio.sleep(CLOCK_EVERY_S)
 
     async def _tell_status(self, report: Report) -> None:
         while True:

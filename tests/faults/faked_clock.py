@@ -1,13 +1,8 @@
 """A gateway whose clock the test sets: Debian's libfaketime, which leaves the steady clock alone."""
 
-import time
 from pathlib import Path
 
-import httpx
 import pytest
-
-from tests.faults.fault_figures import unready
-from tests.gateway_process import READY_WITHIN_S, GatewayProcess
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 TEN_YEARS_DAYS = 3652
@@ -31,19 +26,3 @@ class FakedClock:
         new = self._file.with_suffix(".new")
         new.write_text(f"{days:+d}d\n")
         new.rename(self._file)
-
-
-class DoubtfulGateway(GatewayProcess):
-    """A gateway that has started when all of it is ready but, perhaps, its clock."""
-
-    def wait_until_ready(self, within_s: float = READY_WITHIN_S) -> None:
-        """See `GatewayProcess`."""
-        deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline:
-            self._assert_running()
-            try:
-                if not unready(self).keys() - {"clock"}:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.02)
-        raise AssertionError(f"not ready after {within_s} s\n{self.log_tail()}")

@@ -38,14 +38,18 @@ class NumberStream:
     """Publishes the numbers 0, 1, 2 … as readings of one device, at most `WINDOW` unacknowledged, until `finish`.
 
     With `is_keyed` each message carries `boot` and `seq`; without, only QoS 2 keeps it from being stored twice.
+    `max_per_s`: what a broker in between is not to be given more of, for it would queue what the gateway misses.
     """
 
-    def __init__(self, port: int, device_id: str, secret: str, qos: int, *, is_keyed: bool) -> None:
+    def __init__(
+        self, port: int, device_id: str, secret: str, qos: int, *, is_keyed: bool, max_per_s: float = 1e9
+    ) -> None:
         self.device_id = device_id
         self.acknowledged: set[int] = set()
         self.published = 0
         self._qos = qos
         self._is_keyed = is_keyed
+        self._max_per_s = max_per_s
         self._on_the_way: dict[int, int] = {}  # message id to number
         self._answered: deque[int] = deque()  # message ids, filled by the client's thread
         self._stop = threading.Event()
@@ -78,9 +82,11 @@ class NumberStream:
         wait_for(is_all_acknowledged, within_s, f"{self.device_id}'s acknowledgements")
 
     def _run(self) -> None:
+        began_s = time.monotonic()
         while not self._stop.is_set():
             self._note_acknowledged()
-            if len(self._on_the_way) >= WINDOW or not self._client.is_connected():
+            is_early = self.published > (time.monotonic() - began_s) * self._max_per_s
+            if is_early or len(self._on_the_way) >= WINDOW or not self._client.is_connected():
                 time.sleep(0.002)
                 continue
             number = self.published

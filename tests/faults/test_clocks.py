@@ -9,7 +9,7 @@ import pytest
 from mqtt5 import PublishPacket, QoS
 
 from devices.clock import DAY_US, Clock
-from tests.faults.faked_clock import TEN_YEARS_DAYS, DoubtfulGateway, FakedClock
+from tests.faults.faked_clock import TEN_YEARS_DAYS, FakedClock
 from tests.faults.fault_figures import mistakes, rows, unready
 from tests.faults.stream import wait_for
 from tests.faults.wire_client import WireClient
@@ -133,7 +133,7 @@ class Standing:
 
 @pytest.mark.parametrize("days", [TEN_YEARS_DAYS, -TEN_YEARS_DAYS], ids=["ahead", "back"])
 def test_a_clock_that_jumps_by_ten_years_and_back_ends_nothing(tmp_path: Path, clock: FakedClock, days: int) -> None:
-    with DoubtfulGateway(tmp_path / "data") as gateway:
+    with GatewayProcess(tmp_path / "data") as gateway:
         devices = Devices(gateway)
         standing = Standing(gateway, devices)
         assert not unready(gateway)
@@ -151,7 +151,7 @@ def test_a_clock_that_jumps_by_ten_years_and_back_ends_nothing(tmp_path: Path, c
 
 @pytest.mark.parametrize("days", [TEN_YEARS_DAYS, -TEN_YEARS_DAYS], ids=["ahead", "behind"])
 def test_a_start_with_a_clock_that_is_ten_years_off_ends_nothing(tmp_path: Path, clock: FakedClock, days: int) -> None:
-    with DoubtfulGateway(tmp_path / "data") as gateway:
+    with GatewayProcess(tmp_path / "data") as gateway:
         devices = Devices(gateway)
         standing = Standing(gateway, devices)
         gateway.stop()
@@ -173,7 +173,7 @@ def test_a_first_start_with_a_clock_that_is_ten_years_off_is_found_out_by_the_de
     tmp_path: Path, clock: FakedClock, days: int
 ) -> None:
     clock.set(days)
-    with DoubtfulGateway(tmp_path / "data") as gateway:
+    with GatewayProcess(tmp_path / "data") as gateway:
         devices = Devices(gateway)
         assert all(sure is not Clock.GOOD for _, _, sure in devices.measure().values())
         wait_for(lambda: "clock" in unready(gateway), 30, "the gateway to doubt its clock")

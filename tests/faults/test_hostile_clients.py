@@ -261,6 +261,41 @@ def test_half_a_request_costs_the_other_callers_nothing(gateway: GatewayProcess)
         assert grown_bytes < MEMORY_BYTES, f"{grown_bytes / MIB:.0f} MiB more than before"
 
 
+def test_an_endless_request_head_is_refused(gateway: GatewayProcess) -> None:
+    """A header that goes on and on is not collected for ever."""
+    before_bytes = resident_bytes(gateway)
+    with socket.create_connection(("127.0.0.1", gateway.http_port), timeout=5) as client:
+        client.send(b"GET /healthz HTTP/1.1\r\nX-Long: ")
+        sent = 0
+
+        def is_over() -> bool:
+            nonlocal sent
+            try:
+                sent += client.send(b"x" * 65_536)
+            except OSError:
+                return True
+            return sent > 256 * MIB
+
+        wait_for(is_over, 30, "the end of the connection")
+        grown_bytes = resident_bytes(gateway) - before_bytes
+        assert grown_bytes < MEMORY_BYTES, f"{grown_bytes / MIB:.0f} MiB more after {sent / MIB:.0f} MiB of header"
+
+
+def test_half_a_request_is_not_waited_for_for_ever(gateway: GatewayProcess) -> None:
+    with (
+        socket.create_connection(("127.0.0.1", gateway.http_port), timeout=30) as client,
+        socket.create_connection(("127.0.0.1", gateway.http_port), timeout=30) as again,
+    ):
+        client.send(HALF_REQUEST)
+        again.send(b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n")
+        assert again.recv(100).startswith(b"HTTP/1.1 200")
+        again.send(HALF_REQUEST)
+        for one in (client, again):
+            with suppress(ConnectionResetError):
+                while one.recv(1_000):
+                    pass
+
+
 def test_a_client_that_asks_and_never_reads_the_answers_is_not_read_either(gateway: GatewayProcess) -> None:
     """Its questions stay in its own socket, and it is disconnected."""
     secret = gateway.add_device("asks")

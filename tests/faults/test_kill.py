@@ -16,6 +16,7 @@ from tests.mosquitto_process import MosquittoProcess
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "50"))
 LIMIT_S = 120 + 8 * ROUNDS
+BRIDGED_PER_S = 1_000
 
 
 def stored_numbers(data: Path, device_id: str) -> Counter[int]:
@@ -91,7 +92,7 @@ def test_nothing_acknowledged_through_the_bridge_is_lost_or_doubled(tmp_path: Pa
         settings = {"bridge.enabled": "true", "bridge.host": "127.0.0.1", "bridge.port": str(broker.port)}
         with GatewayProcess(tmp_path / "data", settings) as gateway:
             gateway.add_device("bridged")
-            with NumberStream(broker.port, "bridged", "", 1, is_keyed=True) as bridged:
+            with NumberStream(broker.port, "bridged", "", 1, is_keyed=True, max_per_s=BRIDGED_PER_S) as bridged:
                 slowest_s = kill_again_and_again(gateway, ROUNDS, seed=2)
                 bridged.finish(within_s=60)
             assert len(bridged.acknowledged) > ROUNDS

@@ -25,18 +25,30 @@ def test_a_running_gateway_is_alive_and_ready(school: GatewayProcess) -> None:
     assert ready.json()["parts"]["store"] == {"ready": True, "reason": None}
 
 
-async def test_a_part_that_is_not_ready_says_why() -> None:
+async def readiness(reasons: dict[str, str | None]) -> httpx.Response:
+    """What /readyz answers when the parts say this."""
     health = FastAPI()
     health.include_router(router)
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(Parts))
-    health.state.parts = Parts(**parts | {"readiness": lambda: {"store": None, "bridge": "connecting"}})
+    health.state.parts = Parts(**parts | {"readiness": lambda: reasons})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(health), base_url="http://school") as client:
-        answer = await client.get("/readyz")
-    assert answer.status_code == 503
+        return await client.get("/readyz")
+
+
+async def test_a_bridge_that_is_not_ready_says_why_and_holds_nothing_up() -> None:
+    answer = await readiness({"store": None, "bridge": "connecting"})
+    assert answer.status_code == 200
     assert answer.json() == {
-        "ready": False,
+        "ready": True,
         "parts": {"store": {"ready": True, "reason": None}, "bridge": {"ready": False, "reason": "connecting"}},
     }
+
+
+async def test_without_the_store_nothing_is_ready() -> None:
+    answer = await readiness({"store": "database or disk is full", "clock": None})
+    assert answer.status_code == 503
+    assert answer.json()["ready"] is False
+    assert answer.json()["parts"]["store"] == {"ready": False, "reason": "database or disk is full"}
 
 
 def test_metrics_are_prometheus_text(school: GatewayProcess) -> None:
