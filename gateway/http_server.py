@@ -50,7 +50,7 @@ class _Protocol(HttpToolsProtocol):
             self._expect_piece()
         self._framing_bytes += len(data)
         super().data_received(data)
-        if self._framing_bytes > MAX_FRAMING_BYTES:
+        if self._framing_bytes > MAX_FRAMING_BYTES and not self.transport.is_closing():
             self._refuse()
 
     def on_message_begin(self) -> None:
@@ -71,15 +71,15 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._expect_nothing()
+        self._framing_bytes = 0
         super().on_message_complete()
 
     def _expect_piece(self) -> None:
-        self._expect_nothing(self._framing_bytes)
+        self._expect_nothing()
+        self._piece_bytes = 0
         self._deadline = self.loop.call_later(PIECE_WITHIN_S, self.transport.abort)
 
-    def _expect_nothing(self, framing_bytes: int = 0) -> None:
-        self._piece_bytes = 0
-        self._framing_bytes = framing_bytes
+    def _expect_nothing(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

@@ -29,6 +29,7 @@ STORM_RATE = 1_000
 MEMORY_BYTES = 48 * MIB
 BIG = b'{"values":{"n":1}}' + b" " * 16_000
 HALF_REQUEST = b"GET /api/v1/devices HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bear"
+CHUNKED = b"POST /api/v1/devices HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture
@@ -281,18 +282,51 @@ def test_an_endless_request_head_is_refused(gateway: GatewayProcess) -> None:
         assert grown_bytes < MEMORY_BYTES, f"{grown_bytes / MIB:.0f} MiB more after {sent / MIB:.0f} MiB of header"
 
 
-def test_half_a_request_is_not_waited_for_for_ever(gateway: GatewayProcess) -> None:
-    with (
-        socket.create_connection(("127.0.0.1", gateway.http_port), timeout=30) as client,
-        socket.create_connection(("127.0.0.1", gateway.http_port), timeout=30) as again,
-    ):
-        client.send(HALF_REQUEST)
-        again.send(b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n")
-        assert again.recv(100).startswith(b"HTTP/1.1 200")
-        again.send(HALF_REQUEST)
-        for one in (client, again):
+def test_who_sends_too_large_a_request_head_is_told_so(gateway: GatewayProcess) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.http_port), timeout=30) as client:
+        client.send(b"GET /healthz HTTP/1.1\r\nX-Long: ")
+        with suppress(OSError):
+            for _ in range(256):
+                client.send(b"x" * 4_096)
+                if select.select([client], [], [], 0.01)[0]:
+                    break
+        assert client.recv(1_000).startswith(b"HTTP/1.1 431")
+
+
+def test_trailers_of_a_request_are_no_way_around_the_limit(gateway: GatewayProcess) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.http_port), timeout=30) as client:
+        client.send(CHUNKED + b"0\r\n")
+        with pytest.raises(OSError):
+            for number in range(64 * MIB // 100):
+                client.send(b"X-Trailer-%d: %s\r\n" % (number, b"x" * 80))
+
+
+def test_a_body_in_chunks_that_is_larger_than_a_head_may_be_is_read(gateway: GatewayProcess) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.http_port), timeout=30) as client:
+        client.sendall(CHUNKED + (b"1000\r\n" + b" " * 4_096 + b"\r\n") * 128 + b"0\r\n\r\n")
+        assert client.recv(1_000).startswith(b"HTTP/1.1 401")
+
+
+def test_what_never_becomes_a_whole_request_is_not_waited_for_for_ever(gateway: GatewayProcess) -> None:
+    asked = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n"
+    with ExitStack() as stack:
+        clients: list[socket.socket] = []
+        for before, rest in (
+            (b"", b""),
+            (b"", HALF_REQUEST),
+            (asked, HALF_REQUEST),
+            (asked, b"\r\n"),
+            (b"", CHUNKED + b"5\r\n{"),
+        ):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", gateway.http_port), timeout=25))
+            if before:
+                client.send(before)
+                assert client.recv(1_000).startswith(b"HTTP/1.1 200")
+            client.send(rest)
+            clients.append(client)
+        for client in clients:
             with suppress(ConnectionResetError):
-                while one.recv(1_000):
+                while client.recv(1_000):
                     pass
 
 
