@@ -14,12 +14,19 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+import structlog
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from devices.tables import device, device_status
+from devices.tables import device
+
+log = structlog.get_logger("registry")
 
 DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+_LAST_REVISION = (1 << 63) - 1
+"""SQLite stores a text in a column of numbers if somebody gives it one, and holds it for greater than all numbers."""
 
 
 class DeviceState(enum.StrEnum):
@@ -83,12 +90,13 @@ def check_kind(kind: str) -> None:
 
 
 def _next_revision(connection: Connection) -> int:
-    return int(connection.execute(select(func.coalesce(func.max(device.c.revision), 0) + 1)).scalar_one())
+    return revision(connection) + 1
 
 
 def revision(connection: Connection) -> int:
     """Returns a number that grows with every change of the registry, by whichever process."""
-    return int(connection.execute(select(func.coalesce(func.max(device.c.revision), 0))).scalar_one())
+    newest = select(func.max(device.c.revision)).where(device.c.revision < _LAST_REVISION)
+    return int(connection.execute(newest).scalar() or 0)
 
 
 def add(
@@ -198,41 +206,22 @@ def _update(connection: Connection, device_id: str, values: Mapping[str, object]
 
 
 def _from_row(row: Row[tuple[object, ...]]) -> Device:
-    return Device(
-        id=row.id,
-        kind=row.kind,
-        name=row.name,
-        place=row.place,
-        state=DeviceState(row.state),
-        format=PayloadFormat(row.format),
-        secret_digest=row.secret_digest,
-        publish_grants=tuple(json.loads(row.publish_grants)),
-        subscribe_grants=tuple(json.loads(row.subscribe_grants)),
-        created_us=row.created_us,
-        adopted_us=row.adopted_us,
-    )
+    """Raises MsgspecError or TypeError for a value that its column never holds: SQLite itself does not look."""
+    values = {str(name): value for name, value in row._asdict().items()}
+    grants = {name: msgspec.json.decode(values[name]) for name in ("publish_grants", "subscribe_grants")}
+    return msgspec.convert(values | grants, Device)
 
 
-def load(connection: Connection) -> dict[str, Device]:
-    """Returns every device by id."""
-    return {row.id: _from_row(row) for row in connection.execute(select(device))}
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceStatus:
-    """What is known of a device's liveness as of the last commit that wrote it; None: never."""
-
-    is_online: bool | None
-    last_seen_us: int | None
-    clock_right_us: int | None
-
-
-def load_status(connection: Connection) -> dict[str, DeviceStatus]:
-    """Returns the stored liveness of every device that ever had one."""
-    return {
-        row.device_id: DeviceStatus(row.is_online, row.last_seen_us, row.clock_right_us)
-        for row in connection.execute(select(device_status))
-    }
+def load(connection: Connection) -> tuple[dict[str, Device], frozenset[str]]:
+    """Returns the devices by id, and the ids of those whose entry cannot be read: they are as good as revoked."""
+    devices: dict[str, Device] = {}
+    unreadable: set[str] = set()
+    for row in connection.execute(select(device)):
+        try:
+            devices[row.id] = _from_row(row)
+        except (msgspec.MsgspecError, TypeError):
+            unreadable.add(str(row.id))
+    return devices, frozenset(unreadable)
 
 
 class Registry:
@@ -240,6 +229,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.devices: Mapping[str, Device] = {}
+        self.unreadable: frozenset[str] = frozenset()
         self.revision = -1
 
     def refresh(self, connection: Connection) -> bool:
@@ -247,8 +237,11 @@ class Registry:
         current = revision(connection)
         if current == self.revision:
             return False
-        self.devices = load(connection)
+        before = self.unreadable
+        self.devices, self.unreadable = load(connection)
         self.revision = current
+        for device_id in sorted(self.unreadable - before):
+            log.error("device_unreadable", device_id=device_id, hint="its entry is skipped; the other devices work")
         return True
 
     def authenticate(self, device_id: str, secret: bytes) -> Device | None:

@@ -72,7 +72,8 @@ class Sources:
         format_: PayloadFormat = PayloadFormat.NATIVE,
     ) -> Source:
         """Returns the source of a device; if nobody added it, it is entered as seen with what is known of it, and
-        its frames are kept until somebody adopts it. Raises DecodeError if there are too many of those."""
+        its frames are kept until somebody adopts it. Raises DecodeError if there are too many of those, or if its
+        entry cannot be read."""
         found = self._sources.get(device_id)
         if found is not None:
             return found
@@ -80,6 +81,8 @@ class Sources:
             device = self._registry.devices.get(device_id)
             if device is not None:
                 return self.get(transaction, device_id)
+        if device_id in self._registry.unreadable:
+            raise DecodeError("the device's entry in the registry cannot be read")
         waiting = [one for one in self._sources.values() if one.device.state is DeviceState.SEEN]
         if len(waiting) >= MAX_SEEN_DEVICES:
             raise DecodeError(f"{MAX_SEEN_DEVICES} devices wait to be adopted already")
