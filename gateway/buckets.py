@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, null, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, null, select, tuple_, union_all
 
 from devices.tables import reading, reading_1h, reading_1m, roll_up_due, series
 from gateway import rfc3339
@@ -51,7 +51,7 @@ class Bucketing:
 class _Source:
     """What buckets are made from. `clock`: the number of the least sure clock, where it is known."""
 
-    table: Table
+    table: FromClause
     at: ColumnElement[int]
     count: ColumnElement[int]
     clock: ColumnElement[Any]
@@ -75,7 +75,7 @@ _SINGLE: Final = _Source(
 )
 
 
-def _roll_up(table: Table) -> _Source:
+def _roll_up(table: FromClause) -> _Source:
     count = func.sum(table.c["count"])
     return _Source(
         table=table,
@@ -119,8 +119,12 @@ def page(
                 query = query.having(tuple_(_start(source, every_us), source.table.c.series_id) > after)
             return list(connection.execute(_with_value(source, into.aggregate, query.limit(most))))
 
-        windows = Windows(source.table, source.at, width_us, 64 * width_us, every_us)
-        rows += in_windows(connection, windows, wanted, (from_us, to_us), fetch, limit + 1 - len(rows))
+        needed = limit + 1 - len(rows)
+        if to_us - from_us == every_us:
+            rows += fetch(from_us, to_us, needed)
+        else:
+            windows = Windows(source.table, source.at, width_us, 64 * width_us, every_us)
+            rows += in_windows(connection, windows, wanted, (from_us, to_us), fetch, needed)
         if len(rows) > limit:
             break
     return page_of(rows, limit, _from_row, lambda row: (row.start_us, row.series_id))
@@ -132,19 +136,49 @@ def _segments(
     """Yields what to read each stretch of time from: in order of time, without gaps.
 
     The roll-ups hold whatever comes before the first hour that is due; an hour before the raw edge that is due again
-    waits to be added to roll-ups that are all that is left.
+    waits to be added to roll-ups that are all that is left. A bucket that begins before the raw edge and has an hour
+    that is due is made of both.
     """
     source = next((roll_up for unit_us, roll_up in _ROLL_UPS if every_us % unit_us == 0), None)
     if source is not None:
         due = select(func.min(roll_up_due.c.hour_us)).join(series, roll_up_due.c.series_id == series.c.id)
-        has_readings = roll_up_due.c.hour_us >= raw_edge(connection).at_us
+        edge_us = raw_edge(connection).at_us
+        has_readings = roll_up_due.c.hour_us >= edge_us
         first_us = connection.execute(due.where(has_readings, *wanted.conditions())).scalar()
         end_us = hi_us if first_us is None else min(hi_us, first_us // every_us * every_us)
         if lo_us < end_us:
             yield source, lo_us, end_us
             lo_us = end_us
+        if first_us is not None and lo_us == end_us < min(edge_us, hi_us):
+            yield _both(source.table, wanted, lo_us, first_us, lo_us + every_us), lo_us, lo_us + every_us
+            lo_us += every_us
     if lo_us < hi_us:
         yield _SINGLE, lo_us, hi_us
+
+
+def _both(table: FromClause, wanted: ReadingFilter, lo_us: int, first_us: int, hi_us: int) -> _Source:
+    """Returns a source of what the roll-ups in `table` hold before `first_us`, and of the readings from there on."""
+    ids = select(series.c.id).where(*wanted.conditions())
+    held = [table.c[name] for name in ("series_id", "start_us", "count", "min", "max", "sum", "last")]
+    twin = reading.alias()
+    last = select(twin.c.value).where(twin.c.series_id == reading.c.series_id, twin.c.at_us == reading.c.at_us)
+    value = reading.c.value
+    return _roll_up(
+        union_all(
+            select(*held).where(table.c.series_id.in_(ids), table.c.start_us >= lo_us, table.c.start_us < first_us),
+            select(
+                reading.c.series_id,
+                reading.c.at_us,
+                func.count(),
+                func.min(value),
+                func.max(value),
+                func.sum(value),
+                last.order_by(twin.c.frame_no.desc()).limit(1).correlate(reading).scalar_subquery(),
+            )
+            .where(reading.c.series_id.in_(ids), reading.c.at_us >= first_us, reading.c.at_us < hi_us)
+            .group_by(reading.c.series_id, reading.c.at_us),
+        ).subquery()
+    )
 
 
 def _start(source: _Source, every_us: int) -> ColumnElement[int]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, Table, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, select, tuple_
 
 from devices.tables import reading, series
 from gateway import rfc3339
@@ -67,7 +67,7 @@ class Windows:
     """How a span of one table's time is cut: from `first_us` wide four-fold up to `widest_us`, starting at
     multiples of `step_us`."""
 
-    table: Table
+    table: FromClause
     at: ColumnElement[int]
     first_us: int
     widest_us: int
@@ -102,7 +102,7 @@ def _between(wanted: ReadingFilter, lo_us: int, hi_us: int, after: Position | No
     return query
 
 
-def with_series(table: Table) -> FromClause:
+def with_series(table: FromClause) -> FromClause:
     """Returns a table of readings joined to their series. The `+ 0` keeps the planner from walking through
     all readings and looking up the series of each: it is to look up a range of readings for each series."""
     return series.join(table, table.c.series_id == series.c.id + 0)

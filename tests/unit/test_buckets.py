@@ -74,11 +74,11 @@ def connection(database: Connection) -> Iterator[Connection]:
         changes.rollback()
 
 
-def model(wanted: ReadingFilter, into: Bucketing) -> list[Shown]:
+def model(wanted: ReadingFilter, into: Bucketing, rows: list[Row] = ROWS) -> list[Shown]:
     every_us = into.every_us
     from_us, to_us = wanted.from_us // every_us * every_us, -(-wanted.to_us // every_us) * every_us
     groups: defaultdict[tuple[int, int], list[Row]] = defaultdict(list)
-    for row in ROWS:
+    for row in rows:
         is_wanted = wanted.device_id in (None, f"device-{row[0] % 2}")
         if is_wanted and wanted.measurement in (None, f"measurement_{row[0]}") and from_us <= row[1] < to_us:
             groups[row[1] // every_us * every_us, row[0]].append(row)
@@ -156,6 +156,30 @@ def test_a_late_reading_in_an_hour_that_has_only_roll_ups_left_hides_none_of_the
     after = all_pages(connection, wanted, into, 1000)
     assert after[0] == (before[0][0], before[0][1], before[0][2] + 1, before[0][3] + 1)
     assert after[1:] == before[1:]
+
+
+@pytest.mark.parametrize("database", ["roll-ups"], indirect=True)
+@pytest.mark.parametrize("aggregate", ["mean", "min", "max", "sum", "count", "last"])
+@pytest.mark.parametrize("every_us", [7 * MINUTE_US, 5 * HOUR_US, DAY_US, 7 * DAY_US])
+def test_a_bucket_over_the_raw_edge_keeps_its_roll_ups_while_a_late_reading_waits_for_its_own(
+    connection: Connection, every_us: int, aggregate: Aggregate
+) -> None:
+    """What lies before the edge has roll-ups alone; the hour after it is due again, and a twin came late."""
+    edge_us = START_US + 9 * HOUR_US
+    wanted, into = ReadingFilter(START_US, START_US + DAY_US), Bucketing(every_us, aggregate)
+    connection.execute(delete(reading).where(reading.c.at_us < edge_us))
+    connection.execute(
+        insert(fact), [{"name": "raw_edge_us", "value": str(edge_us)}, {"name": "raw_edge_frame_no", "value": "9999"}]
+    )
+    latest = max(row for row in ROWS if row[0] == 1 and edge_us <= row[1] < edge_us + HOUR_US)
+    late = (1, latest[1], 10**6, 77.0, 0)
+    connection.execute(insert(reading).values(late))
+    connection.execute(insert(roll_up_due).values(series_id=1, hour_us=edge_us))
+    right = model(wanted, into, [*ROWS, late])
+    for limit in (1, 1000):
+        found = all_pages(connection, wanted, into, limit)
+        assert [one[:2] + one[3:] for one in found] == [one[:2] + one[3:] for one in right]
+        assert [one[2] for one in found] == pytest.approx([one[2] for one in right])
 
 
 def test_a_late_reading_counts_before_its_hour_is_rolled_up_again(connection: Connection) -> None:
