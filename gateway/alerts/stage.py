@@ -14,11 +14,12 @@ from gateway.alerts import tables
 from gateway.alerts.backlog import Backlog, Batch
 from gateway.alerts.engine import NAP_US, Engine
 from gateway.alerts.lifecycle import Alert, Change, Reason, State
-from gateway.alerts.past import load_devices, load_past, load_tail
+from gateway.alerts.past import Past, Tail, load_devices, load_past, load_tail
 from gateway.alerts.rules import Rule, SilenceRule, ThresholdRule
 from gateway.alerts.tables import Progress
 from gateway.committed import Committed, Series
 from gateway.errors import NotFound, Unavailable
+from gateway.logs import Repeated
 from gateway.store.store import Store
 
 log = structlog.get_logger("alerts")
@@ -26,6 +27,9 @@ log = structlog.get_logger("alerts")
 PROGRESS_EVERY_US = 60 * SECOND_US
 """How often the progress is stored though no alert changed, so that a start knows how long the gateway was
 down."""
+
+READ_AGAIN_US = SECOND_US
+"""How often devices that cannot be read now are tried again; readings are evaluated meanwhile."""
 
 SLICE = 250
 """Readings evaluated before other tasks get a turn."""
@@ -84,6 +88,7 @@ class AlertStage:
         self._ready = asyncio.Event()
         self._closing = asyncio.Event()
         self._must_read_devices = False
+        self._unread = Repeated(log, "alerts_not_read")
 
     # What comes in.
 
@@ -152,7 +157,10 @@ class AlertStage:
 
     async def run(self) -> None:
         """Restores what was, then evaluates until `close`. Raises only what has no name here."""
-        await self._restore()
+        while (found := await self._read_past()) is None:
+            if self._closing.is_set():
+                return  # the next start finds what was fed in the tables
+        await self._restore(*found)
         self._ready.set()
         self._wake.set()
         while True:
@@ -167,14 +175,27 @@ class AlertStage:
             if is_last:
                 return
 
-    async def _restore(self) -> None:
-        past = await self._store.read(load_past)
+    async def _read_past(self) -> tuple[Past, Tail] | None:
+        """Returns what there is to restore; None, after a while, if it cannot be read now."""
+        try:
+            past = await self._store.read(load_past)
+            measured = {rule.measurement for rule in past.rules if isinstance(rule, ThresholdRule)}
+            wanted = [entry for entry in past.series if entry.measurement in measured]
+            tail, last_frame_no = await self._store.read(
+                lambda connection: load_tail(connection, wanted, past.progress)
+            )
+        except Unavailable as error:
+            self._unread.failed(reason=error.reason)
+            await self._pause(error.retry_after_s)
+            return None
+        self._unread.succeeded()
+        self._frame_no = last_frame_no
+        return past, tail
+
+    async def _restore(self, past: Past, tail: Tail) -> None:
         for rule in past.unreadable:
             log.error("rule_unreadable", rule_id=rule.id, reason=rule.reason)
         self._rules = {rule.id: rule for rule in past.rules}
-        measured = {rule.measurement for rule in past.rules if isinstance(rule, ThresholdRule)}
-        wanted = [entry for entry in past.series if entry.measurement in measured]
-        tail, self._frame_no = await self._store.read(lambda connection: load_tail(connection, wanted, past.progress))
         now_us = self._now_us()
         self._engine = Engine(now_us, self._engine.stale_after_us, past.progress.next_alert_id)
         self._unsaved += self._engine.restore(
@@ -190,7 +211,8 @@ class AlertStage:
         )
 
     async def _rest(self) -> None:
-        wait_us = min(max(0, self._engine.next_deadline_us() - self._now_us()), NAP_US)
+        nap_us = READ_AGAIN_US if self._must_read_devices else NAP_US
+        wait_us = min(max(0, self._engine.next_deadline_us() - self._now_us()), nap_us)
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_us / SECOND_US):
                 await self._wake.wait()
@@ -253,7 +275,13 @@ class AlertStage:
 
     async def _read_devices(self) -> None:
         self._must_read_devices = False
-        devices = await self._store.read(load_devices)
+        try:
+            devices = await self._store.read(load_devices)
+        except Unavailable as error:
+            self._unread.failed(reason=error.reason)
+            self._must_read_devices = True
+            return
+        self._unread.succeeded()
         before = dict(self._engine.devices)
         self._unsaved += self._engine.set_devices(devices, self._now_us())
         if self._engine.devices != before:
@@ -273,11 +301,15 @@ class AlertStage:
                 log.error("alerts_not_saved", reason=failure.reason, changes=len(self._unsaved))
             if self._closing.is_set():
                 return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(failure.retry_after_s):
-                    await self._closing.wait()
+            await self._pause(failure.retry_after_s)
         if failures:
             log.info("alerts_saved_again", previous_errors=failures)
+
+    async def _pause(self, for_s: float) -> None:
+        """Waits, at most until `close`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(for_s):
+                await self._closing.wait()
 
     async def _failure_to_save(self, must_save_progress: bool) -> Unavailable | None:
         try:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, insert
 from devices import registry as device_registry
 from devices.clock import Clock
 from devices.tables import device_status, reading, series
+from gateway.alerts import stage as stage_module
 from gateway.alerts import tables
 from gateway.alerts.lifecycle import Alert, Change, Reason, State
 from gateway.alerts.rules import Rule, SilenceRule
@@ -31,11 +32,12 @@ SERIES = [Series(1, "lab-1", "temperature_c"), Series(2, "lab-1", "humidity_pct"
 
 
 class FullDisk(Store):
-    """A store whose disk can be full. Everything else is the real one's."""
+    """A store whose disk can be full, or not be read. Everything else is the real one's."""
 
     def __init__(self, real: Store) -> None:
         self.real = real
         self.is_full = False
+        self.is_unreadable = False
         self.refused = 0
 
     async def write(self, work: Callable[[Connection], T]) -> T:
@@ -45,6 +47,9 @@ class FullDisk(Store):
         return await self.real.write(work)
 
     async def read(self, query: Callable[[Connection], T]) -> T:
+        if self.is_unreadable:
+            self.refused += 1
+            raise Unavailable("disk I/O error", retry_after_s=0.01)
         return await self.real.read(query)
 
 
@@ -294,6 +299,55 @@ async def test_while_the_disk_is_full_nothing_is_told_and_nothing_is_lost(school
         assert await school.open_alerts() == [alert]
     assert events.count("alerts_not_saved") == 1
     assert "alerts_saved_again" in events
+
+
+async def test_devices_that_cannot_be_read_now_are_read_again_and_alerts_go_on(
+    school: School, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_module, "READ_AGAIN_US", 10_000)
+    async with school.running(hot(for_s=0)) as stage:
+        with logged() as events:
+            school.disk.is_unreadable = True
+            await school.world.store.write(lambda connection: device_registry.revoke(connection, "lab-1"))
+            stage.devices_changed()
+            while school.disk.refused < 3:
+                await asyncio.sleep(0.001)
+            await school.read(31)
+            await school.until(State.FIRING)
+            school.disk.is_unreadable = False
+            assert (await school.until(State.FIRING, State.RESOLVED)).reason is Reason.DEVICE_GONE
+    assert events.count("alerts_not_read") == 1
+    assert "recovered" in events
+
+
+async def test_a_start_waits_until_the_past_can_be_read(school: School) -> None:
+    async with school.running(HOT):
+        await school.read(31)
+        pending = await school.until(State.PENDING)
+    school.disk.is_unreadable = True
+    async with school.running() as stage:
+        while school.disk.refused < 3:
+            await asyncio.sleep(0.001)
+        assert stage.rules() == []
+        school.disk.is_unreadable = False
+        await school.breathe()
+        assert stage.rules() == [HOT]
+        assert await school.open_alerts() == [pending]
+
+
+async def test_a_stage_that_could_not_read_the_past_closes_and_leaves_it_as_it_is(school: School) -> None:
+    async with school.running(HOT):
+        await school.read(31)
+        pending = await school.until(State.PENDING)
+    school.disk.is_unreadable = True
+    async with school.running():
+        while not school.disk.refused:
+            await asyncio.sleep(0.001)
+    school.disk.is_unreadable = False
+    async with school.running() as stage:
+        await school.breathe()
+        assert stage.rules() == [HOT]
+        assert await school.open_alerts() == [pending]
 
 
 async def test_a_stage_closes_although_the_disk_is_full(school: School) -> None:
