@@ -12,7 +12,7 @@ from typing import Final
 import mqtt5
 from mqtt5 import DisconnectReasonCode, PublishPacket
 
-from devices.mqtt.errors import MalformedPacket, ProtocolError
+from devices.mqtt.errors import MalformedPacket, ProtocolError, QuotaExceeded
 from devices.mqtt.wire import (
     PUBLISH_BYTES,
     SHORT_PACKET_BYTES,
@@ -24,6 +24,9 @@ from devices.mqtt.wire import (
     read_header,
     refuse_second_connect,
 )
+
+MAX_USER_PROPERTIES: Final = 1_000
+"""In one list. The smallest has five bytes, so that a large packet could hold the event loop for half a second."""
 
 _USER_PROPERTY = 0x26
 _SUBSCRIPTION_ID = 0x0B
@@ -180,11 +183,16 @@ def _properties(reader: Reader, allowed: frozenset[int]) -> frozenset[int]:
     if reader.end > end:
         raise MalformedPacket("properties are longer than their packet")
     seen = set()
+    user_properties = 0
     while reader.at < reader.end:
         identifier = reader.byte()
         if identifier not in allowed:
             raise MalformedPacket(f"property 0x{identifier:02x} is not one of this packet")
-        if identifier in seen and identifier != _USER_PROPERTY:
+        if identifier == _USER_PROPERTY:
+            user_properties += 1
+            if user_properties > MAX_USER_PROPERTIES:
+                raise QuotaExceeded(f"more than {MAX_USER_PROPERTIES} user properties in a list")
+        elif identifier in seen:
             raise ProtocolError(f"property 0x{identifier:02x} is there twice")
         seen.add(identifier)
         _READ[identifier](reader)

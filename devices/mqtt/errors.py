@@ -5,6 +5,7 @@ DeviceError
     ├── MalformedPacket    0x81: cannot be parsed as the specification says (MQTT 5.0 §4.13.1)
     ├── ProtocolError      0x82, or the code that says it better: parsed, but not allowed here
     ├── PacketTooLarge     0x95: larger than the limit; refused by its header, before its body is held
+    ├── QuotaExceeded      0x97: more of something in one packet than is looked through
     └── UnsupportedVersion 0x84, in 3.1.1 return code 0x01: another version than 3.1.1 and 5.0
 """
 
@@ -52,6 +53,12 @@ class PacketTooLarge(PacketError):
     """The packet announces more bytes than this connection may send at once."""
 
     reason_code = DisconnectReasonCode.PACKET_TOO_LARGE
+
+
+class QuotaExceeded(PacketError):
+    """The packet holds more of something than the door looks through for one packet."""
+
+    reason_code = DisconnectReasonCode.QUOTA_EXCEEDED
 
 
 class UnsupportedVersion(PacketError):

@@ -5,6 +5,7 @@ import pytest
 from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, QoS, SubAckReasonCode, UnsubAckReasonCode
 
 from devices.mqtt.codec import (
+    CONNECT_LIMIT_BYTES,
     Decoder,
     Version,
     encode,
@@ -23,9 +24,10 @@ from devices.mqtt.errors import (
     PacketError,
     PacketTooLarge,
     ProtocolError,
+    QuotaExceeded,
     UnsupportedVersion,
 )
-from devices.mqtt.wire import ServerPacket
+from devices.mqtt.wire import ServerPacket, write_variable
 
 CONNECT = {
     Version.V311: b"\x10\x0e\0\4MQTT\4\2\0\0\0\2id",
@@ -106,6 +108,37 @@ def test_the_first_packet_has_a_limit_of_its_own() -> None:
     decoder = Decoder(10_000_000, connect_limit=1_000)
     decoder.feed(CONNECT[Version.V5])
     assert len(decoder.feed(publish(Version.V5, "t", b"x" * 2_000, 1))) == 1
+
+
+def test_who_has_not_signed_in_may_send_64_kib_whatever_a_packet_may_have_after_that() -> None:
+    assert CONNECT_LIMIT_BYTES == 65_536
+    for size, is_refused in ((65_536, False), (65_537, True)):
+        decoder = Decoder(268_435_456)
+        assert decoder.feed(b"\x10" + write_variable(size - 4)) == []
+        assert isinstance(decoder.failure, PacketTooLarge) is is_refused
+
+
+def with_user_properties(first: int, before: bytes, count: int, after: bytes) -> bytes:
+    properties = b"\x26\0\0\0\0" * count
+    body = before + write_variable(len(properties)) + properties + after
+    return bytes((first,)) + write_variable(len(body)) + body
+
+
+def test_a_publish_with_user_properties_without_end_is_refused() -> None:
+    decoder = connected(Version.V5, max_packet_size=1 << 20)
+    assert len(decoder.feed(with_user_properties(0x30, b"\0\1t", 1_000, b"x"))) == 1
+    assert decoder.feed(with_user_properties(0x30, b"\0\1t", 1_001, b"x")) == []
+    assert isinstance(decoder.failure, QuotaExceeded)
+    assert farewell(decoder.failure, Version.V5, is_accepted=True) == b"\xe0\x01\x97"
+
+
+def test_a_connect_with_user_properties_without_end_is_refused() -> None:
+    head = b"\0\4MQTT\5\2\0\0"
+    assert len(Decoder(65_536).feed(with_user_properties(0x10, head, 1_000, b"\0\2id"))) == 1
+    decoder = Decoder(65_536)
+    assert decoder.feed(with_user_properties(0x10, head, 1_001, b"\0\2id")) == []
+    assert isinstance(decoder.failure, QuotaExceeded)
+    assert farewell(decoder.failure, Version.V5, is_accepted=False) == b"\x20\x03\0\x97\0"
 
 
 def test_a_limit_that_leaves_no_room_is_a_mistake_of_the_caller() -> None:
