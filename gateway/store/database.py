@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError
 
 from gateway.errors import Corrupt, Unavailable
 from gateway.store.revision import Fit, fit_of
+from gateway.store.salvage import salvage
 
 FILE_NAME = "schoolgate.db"
 SUFFIXES = ("-wal", "-shm", "")
@@ -54,8 +55,6 @@ OUTAGE = frozenset(
         sqlite3.SQLITE_PROTOCOL,
     }
 )
-SALVAGED = ("device", "device_status", "api_key", "person", "card", "rule", "series", "fact")
-"""Small tables worth carrying over from a damaged file, as far as they can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +169,8 @@ def write_something(connection: Connection) -> None:
 
 def prepare(path: Path) -> Preparation:
     """Makes a usable, migrated database of `path`, whatever is there. A damaged file is renamed beside it, what can
-    still be read of the small tables is carried over, and the audit log says so. Raises Corrupt if even that fails or
-    the file is not ours to touch, Unavailable if the disk does not let it be used."""
+    still be read of it is carried over but for the readings, and the audit log says so. Raises Corrupt if even that
+    fails or the file is not ours to touch, Unavailable if the disk does not let it be used."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     try:
@@ -204,7 +203,7 @@ def _replace(path: Path, fresh: Path, damage: str) -> Preparation:
         raise Corrupt(path, f"a new database could not be made either ({second}); check the disk")
     aside = _free_name(path)
     with closing(sqlite3.connect(fresh, isolation_level=None)) as target:
-        copied = _salvage(path, target)
+        copied = salvage(path, target)
         row = (time.time_ns() // 1000, "gateway", "database_set_aside", str(aside), 1)
         target.execute("INSERT INTO audit (at_us, actor, action, detail, count) VALUES (?, ?, ?, ?, ?)", row)
     for suffix in SUFFIXES:
@@ -300,29 +299,3 @@ def _free_name(path: Path) -> Path:
         aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
         number += 1
     return aside
-
-
-def _salvage(damaged: Path, target: sqlite3.Connection) -> int:
-    """Copies the readable rows of the small tables; returns how many."""
-    copied = 0
-    for table in SALVAGED:
-        names = [row[1] for row in target.execute(f'PRAGMA table_info("{table}")')]
-        columns = ", ".join(f'"{name}"' for name in names)
-        marks = ", ".join("?" * len(names))
-        target.execute("BEGIN IMMEDIATE")
-        for row in _readable(damaged, f'SELECT {columns} FROM "{table}"'):  # noqa: S608 own names
-            target.execute(f'INSERT OR IGNORE INTO "{table}" ({columns}) VALUES ({marks})', row)  # noqa: S608
-            copied += 1
-        target.execute("COMMIT")
-    return copied
-
-
-def _readable(damaged: Path, query: str) -> Iterator[tuple[object, ...]]:
-    """Yields the rows up to the first one that cannot be read; the file itself stays for a specialist."""
-    with (
-        suppress(sqlite3.DatabaseError, UnicodeDecodeError),
-        closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as source,
-    ):
-        rows = source.execute(query)
-        while (row := rows.fetchone()) is not None:
-            yield row

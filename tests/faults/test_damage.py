@@ -1,23 +1,29 @@
 """A damaged database: it is set aside, named and survived. The program always starts, and the admin key opens it."""
 
+import json
 import os
 import random
+import re
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from devices.frame import Frame
 from gateway.store import database
 from tests.faults.fault_figures import rows, unready
 from tests.faults.stream import WINDOW, NumberStream, wait_for
 from tests.faults.wire_client import WireClient
 from tests.gateway_process import GatewayProcess
-from tests.writing_store import telemetry, writing_store
+from tests.writing_store import frame, telemetry, writing_store
 
 PAGE_BYTES = 4_096
 ROUNDS = 4
+TAPS = 2_000
+RECEIVED_US = 1_700_000_000_000_000
 DAMAGED_FILES = int(os.environ.get("FAULT_ROUNDS", "50"))
 
 Damage = Callable[[Path], None]
@@ -133,6 +139,7 @@ async def test_whatever_was_done_to_the_file_there_is_a_database_afterwards(tmp_
         for number in range(60):
             await store.add_device(f"d{number}")
         await store.take(*(telemetry(f"d{number % 60}", '{"values":{"n":1,"m":2}}') for number in range(2_000)))
+        await store.take(*(tap(number) for number in range(200)))
     whole = (tmp_path / "whole" / database.FILE_NAME).read_bytes()
     for seed in range(DAMAGED_FILES):
         path = tmp_path / str(seed) / database.FILE_NAME
@@ -147,6 +154,59 @@ async def test_whatever_was_done_to_the_file_there_is_a_database_afterwards(tmp_
             database.write_something(connection)
         engine.dispose()
         shutil.rmtree(path.parent)
+
+
+def tap(number: int) -> Frame:
+    """A tap that was made half a second before it was received."""
+    received_us = RECEIVED_US + number * 1_000_000
+    body = {"boot": "b", "seq": number, "credential": f"04:a2:24:{number % 256:02x}", "kind": "uid"}
+    return frame("sg/d1/tap", json.dumps(body | {"at": received_us // 1_000 - 500}), received_us)
+
+
+def leaf_with(file: Path, number: int) -> int:
+    """Returns the page of the table of taps that this one stands on; no index has the time of receipt."""
+    [place] = [found.start() for found in re.finditer(re.escape(received(number)), file.read_bytes())]
+    return place // PAGE_BYTES
+
+
+def received(number: int) -> bytes:
+    return (RECEIVED_US + number * 1_000_000).to_bytes(8, "big")
+
+
+async def test_taps_and_the_outbox_are_carried_over_but_for_the_page_that_is_damaged(tmp_path: Path) -> None:
+    async with writing_store(tmp_path) as store:
+        await store.add_device("d1")
+        await store.take(*(tap(number) for number in range(TAPS)))
+    file = tmp_path / database.FILE_NAME
+    page = leaf_with(file, TAPS // 2)
+    whole = file.read_bytes()[page * PAGE_BYTES : (page + 1) * PAGE_BYTES]
+    lost = {number for number in range(TAPS) if received(number) in whole}
+    write_at(file, page * PAGE_BYTES, random.Random(5).randbytes(PAGE_BYTES))
+    async with writing_store(tmp_path) as store:
+        found = [int(str(at_us)) for (at_us,) in await store.rows("SELECT received_us FROM tap ORDER BY id")]
+        beside = {min(lost) - 1, max(lost) + 1}
+        assert found == [RECEIVED_US + n * 1_000_000 for n in range(TAPS) if n not in lost | beside]
+        assert 0 < len(lost) < 100
+        outbox = await store.rows("SELECT json_extract(payload, '$.id') FROM outbox ORDER BY seq")
+        assert outbox == [(number + 1,) for number in range(TAPS)]
+        await store.take(tap(0), tap(TAPS))  # the first one is a repetition
+        assert await store.rows("SELECT count(*) FROM tap") == [(len(found) + 1,)]
+
+
+async def test_rows_that_cannot_be_are_left_behind_when_the_others_are_carried_over(tmp_path: Path) -> None:
+    async with writing_store(tmp_path) as store:
+        await store.add_device("d1")
+        await store.take(*(tap(number) for number in range(4)))
+    file = tmp_path / database.FILE_NAME
+    connection = sqlite3.connect(file)
+    with connection:
+        connection.execute("UPDATE tap SET at_us = 'now' WHERE id = 1")
+        connection.execute("UPDATE tap SET boot = CAST(x'ff' AS TEXT) WHERE id = 2")
+        connection.execute("UPDATE tap SET kind = 7 WHERE id = 3")
+    connection.close()
+    database.mark_damaged(file)
+    async with writing_store(tmp_path) as store:
+        assert await store.rows("SELECT id FROM tap") == [(3,), (4,)]  # a text column makes a text of a number
 
 
 def damaged(whole: bytes, choices: random.Random) -> bytes:
