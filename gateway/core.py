@@ -24,7 +24,7 @@ from gateway.discovery import Discovery
 from gateway.ingest import Ingest
 from gateway.sources import Sources
 from gateway.statements import compile_for
-from gateway.store import database
+from gateway.store import database, reserve
 from gateway.store.store import Store
 from gateway.store.writer import Writer
 from gateway.tables import fact
@@ -79,6 +79,7 @@ async def open_core(
         registry.refresh(connection)
         catalogue.load(connection)
         newest = connection.execute(select(fact.c.value).where(fact.c.name == "clock_high_us")).scalar()
+    reserve.keep(path)
     clock = ClockWatch(int(newest or 0))
     clock.judge(wall_us(), monotonic_us())
     dead_letters = ByteCap(dead_letter, settings.dead_letter_bytes)
@@ -115,6 +116,7 @@ async def open_core(
         await writer.close()
         store.close()
         engine.dispose()
+        reserve.keep(path)
 
 
 def write_clock(connection: Connection, now_us: int) -> None:

@@ -112,8 +112,14 @@ class GatewayProcess:
 
     def start(self) -> float:
         """Starts the gateway and waits until it is ready; returns the seconds that took."""
-        assert self._process is None, "the gateway is running already"
         began = time.monotonic()
+        self.launch()
+        self.wait_until_ready()
+        return time.monotonic() - began
+
+    def launch(self) -> None:
+        """Starts the gateway and waits for nothing."""
+        assert self._process is None, "the gateway is running already"
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [PROGRAM, "run"],
@@ -122,8 +128,6 @@ class GatewayProcess:
                 stdout=log,
                 stderr=log,
             )
-        self.wait_until_ready()
-        return time.monotonic() - began
 
     def wait_until_ready(self, within_s: float = READY_WITHIN_S) -> None:
         """Returns when /readyz says ready. Raises AssertionError with the log's end if it does not."""

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DatabaseError
 
 from gateway.errors import Corrupt, Unavailable
+from gateway.store import reserve
 from gateway.store.revision import Fit, fit_of
 from gateway.store.salvage import salvage
 
@@ -172,6 +174,15 @@ def prepare(path: Path) -> Preparation:
     still be read of it is carried over but for the readings, and the audit log says so. Raises Corrupt if even that
     fails or the file is not ours to touch, Unavailable if the disk does not let it be used."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _prepared(path)
+    except Unavailable:
+        if not reserve.give_up(path):
+            raise
+    return _prepared(path)
+
+
+def _prepared(path: Path) -> Preparation:
     fresh = path.with_name(path.name + ".new")
     try:
         with _alone(path):
@@ -183,7 +194,9 @@ def prepare(path: Path) -> Preparation:
             return _replace(path, fresh, damage)
     except (DatabaseError, sqlite3.DatabaseError) as error:
         reason = error.orig if isinstance(error, DatabaseError) else error
-        raise Unavailable(f"{path} cannot be used: {reason}", retry_after_s=30.0) from error
+        is_full = shutil.disk_usage(path.parent).free < reserve.SIZE_BYTES
+        hint = " (the disk is full: make room and start again)" if is_full else ""
+        raise Unavailable(f"{path} cannot be used: {reason}{hint}", retry_after_s=30.0) from error
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from tests.gateway_process import GatewayProcess
 MakeDisk = Callable[[Path], AbstractContextManager[Disk]]
 
 DISKS: list[MakeDisk] = [limited_files, small_file_system] if may_mount() else [limited_files]
+needs_a_file_system = pytest.mark.skipif(small_file_system not in DISKS, reason="nothing may be mounted here")
 QUEUE_BYTES = 2 * MIB
 FLOODS = 8
 PAYLOAD_BYTES = 4_000
@@ -187,3 +188,47 @@ def test_at_the_cap_publishers_wait_and_memory_stays_bounded(disk: Disk) -> None
             assert rows(disk.data, query, flood._device_id) == [(count,)]
         assert not mistakes(gateway)
         print(f"{sum(sent.values())} messages sent, {grown_bytes / MIB:.0f} MiB more memory at the cap")
+
+
+@needs_a_file_system
+def test_a_gateway_starts_on_a_disk_that_filled_up_while_it_was_stopped(tmp_path: Path) -> None:
+    """It gives up its reserve to open the database, and goes on by itself when there is room for more."""
+    with small_file_system(tmp_path / "data") as disk, GatewayProcess(disk.data) as gateway:
+        secret = gateway.add_device("waits")
+        for _ in range(2):
+            gateway.stop()
+            disk.fill(gateway)
+            gateway.launch()
+            with NumberStream(gateway.mqtt_port, "waits", secret, 1, is_keyed=True) as stream:
+                wait_for(lambda: answers(gateway) and is_failing(gateway), 30, "the disk to be full")
+                assert "full" in unready(gateway)["store"]
+                disk.make_room(gateway)
+                wait_for(lambda: not is_failing(gateway), 30, "the gateway to recover")
+                enough = len(stream.acknowledged) + 200
+                wait_for(lambda: len(stream.acknowledged) > enough, 30, "acknowledgements")  # noqa: B023
+                stream.finish(within_s=60)
+        gateway.stop()
+        assert_stored_once(disk.data, stream)
+        assert not mistakes(gateway)
+
+
+def answers(gateway: GatewayProcess) -> bool:
+    try:
+        return httpx.get(f"{gateway.http_url}/healthz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@needs_a_file_system
+def test_a_start_that_has_no_room_at_all_says_so(tmp_path: Path) -> None:
+    with small_file_system(tmp_path / "data") as disk, GatewayProcess(disk.data) as gateway:
+        gateway.stop()
+        disk.fill(gateway)
+        for _ in range(2):
+            (disk.data / "schoolgate.db.reserve").unlink(missing_ok=True)
+            disk.fill(gateway)
+            ended = gateway.command("run")
+            assert ended.returncode == 1
+            assert "the disk is full" in ended.stderr
+        disk.make_room(gateway)
+        gateway.start()
