@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DatabaseError
 
 from devices.mqtt import journal
 from devices.registry import Registry
@@ -34,7 +35,8 @@ log = structlog.get_logger("gateway")
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The open store and what belongs to it. `registry` and `catalogue` are its tables in memory."""
+    """The open store and what belongs to it. `registry` and `catalogue` are its tables in memory; `run_no` is greater
+    than that of every earlier run."""
 
     store: Store
     writer: Writer
@@ -43,6 +45,7 @@ class Core:
     clock: ClockWatch
     dead_letters: ByteCap
     kept_frames: ByteCap
+    run_no: int
 
     def is_clock_right(self) -> bool:
         return self.clock.is_right_at(wall_us(), monotonic_us())
@@ -79,6 +82,8 @@ async def open_core(
         registry.refresh(connection)
         catalogue.load(connection)
         newest = connection.execute(select(fact.c.value).where(fact.c.name == "clock_high_us")).scalar()
+        run_no = _next_run_no(connection, wall_us())
+    _note_run(engine, run_no)
     reserve.keep(path)
     clock = ClockWatch(int(newest or 0))
     clock.judge(wall_us(), monotonic_us())
@@ -111,7 +116,7 @@ async def open_core(
     store = Store(writer, readers, settings.queue_bytes)
     writer.start()
     try:
-        yield Core(store, writer, registry, catalogue, clock, dead_letters, kept_frames)
+        yield Core(store, writer, registry, catalogue, clock, dead_letters, kept_frames, run_no)
     finally:
         await writer.close()
         store.close()
@@ -121,5 +126,25 @@ async def open_core(
 
 def write_clock(connection: Connection, now_us: int) -> None:
     """Notes the newest time that the gateway believes, for the next start."""
-    statement = sqlite_insert(fact).values(name="clock_high_us", value=str(now_us))
-    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": str(now_us)}))
+    _write_fact(connection, "clock_high_us", now_us)
+
+
+def _next_run_no(connection: Connection, now_us: int) -> int:
+    """Returns the µs of this start, or more if the clock went back since a run that was noted."""
+    noted = connection.execute(select(fact.c.value).where(fact.c.name == "run_no")).scalar()
+    return max(now_us, int(noted or 0) + 1)
+
+
+def _note_run(engine: Engine, run_no: int) -> None:
+    try:
+        with engine.begin() as connection:
+            _write_fact(connection, "run_no", run_no)
+    except DatabaseError as error:
+        if not database.is_outage(error):
+            raise
+        log.warning("run_not_noted", reason=str(error.orig))  # a full disk is no reason not to start
+
+
+def _write_fact(connection: Connection, name: str, value: int) -> None:
+    statement = sqlite_insert(fact).values(name=name, value=str(value))
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": str(value)}))

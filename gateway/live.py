@@ -40,7 +40,7 @@ it."""
 class Hub:
     """See the module. Everything but `run` is called on the event loop and returns at once.
 
-    `run_no`: greater than that of every earlier run on this database, for instance the µs of the start.
+    `run_no`: greater than that of every earlier run on this database.
     `series`: what a series' number means; it must know every series before its first reading is published.
     """
 

@@ -141,7 +141,7 @@ class Gateway:
         core = self._core = await stack.enter_async_context(
             open_core(configuration, school_key, self._on_committed, self._on_damage)
         )
-        self._hub = Hub(self._started_us, core.store, core.catalogue.series)
+        self._hub = Hub(core.run_no, core.store, core.catalogue.series)
         self._alerts = AlertStage(
             core.store, core.catalogue, self._tell_alert, wall_us, configuration.alerts.stale_after_s
         )

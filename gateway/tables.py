@@ -7,7 +7,7 @@ from devices.tables import ROW_ID
 metadata = MetaData()
 
 fact = Table(
-    "fact",  # what the database knows about itself: database_id, registry_version, clock_high_us, last_frame_no
+    "fact",  # what the database knows about itself: clock_high_us, last_frame_no, run_no, raw_edge_us …
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
