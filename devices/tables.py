@@ -109,6 +109,7 @@ tap = Table(
     Column("boot", Text),
     Column("seq", BigInteger),
     Index("tap_by_time", "at_us"),
+    Index("tap_by_device", "device_id", "at_us"),
     Index("tap_by_credential", "credential_digest", "at_us"),
 )
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, event, insert, text
 
 from devices.tables import tap
 from gateway import cards, people, taps
@@ -136,3 +137,17 @@ def test_a_persons_taps_are_found_by_their_cards(connection: Connection) -> None
     query = "SELECT * FROM tap WHERE credential_digest IN (1, 2) AND at_us >= 0 ORDER BY at_us DESC LIMIT 9"
     plan = connection.execute(text(f"EXPLAIN QUERY PLAN {query}"))
     assert any("tap_by_credential" in row[3] for row in plan)
+
+
+def test_the_taps_of_one_reader_are_looked_up_among_no_others(connection: Connection) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", note)
+    taps.page(connection, TapFilter(0, 2**62, device_id="door-2"), (START_US, 7), 10)
+    [(statement, parameters)] = asked
+    plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    assert plan[0].startswith("SEARCH tap USING INDEX tap_by_device (device_id=? AND at_us")
+    assert not any("TEMP B-TREE" in step for step in plan)
