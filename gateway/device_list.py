@@ -1,10 +1,10 @@
 """The devices as they are shown: registry entry, liveness and what is kept of them, in one record."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import msgspec
 from sqlalchemy import Connection, Row, Select, func, select
 
 from devices.tables import device, device_status, kept_frame
@@ -77,7 +77,15 @@ def _from_row(row: Row[Any]) -> ListedDevice:
         online=row.is_online,
         last_seen_at=rfc3339.text_or_none(row.last_seen_us),
         created_at=rfc3339.text(row.created_us),
-        publish=json.loads(row.publish_grants),
-        subscribe=json.loads(row.subscribe_grants),
+        publish=_grants(row.publish_grants),
+        subscribe=_grants(row.subscribe_grants),
         kept_frames=row.kept_frames,
     )
+
+
+def _grants(text: str) -> list[str]:
+    """Returns topic filters; none if they cannot be read, for then the registry grants none."""
+    try:
+        return msgspec.json.decode(text, type=list[str])
+    except msgspec.MsgspecError:
+        return []

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from devices import registry
 from devices.registry import Registry
+from gateway import device_list
 from tests.unit.school_database import opened
 from tests.writing_store import telemetry, writing_store
 
@@ -43,6 +44,15 @@ def test_an_entry_that_cannot_be_read_is_skipped_and_named_once(tmp_path: Path, 
     said = [(entry["event"], entry["device_id"]) for entry in entries]
     assert said == ([] if is_read else [("device_unreadable", "broken")])
     assert str(value) not in str(entries)
+
+
+def test_a_device_whose_grants_cannot_be_read_is_listed_without_any(tmp_path: Path) -> None:
+    with opened(tmp_path) as connection:
+        for device_id in ("broken", "good"):
+            registry.add(connection, device_id, "sensor", 1, publish=["a/#"])
+        connection.execute(text("UPDATE device SET publish_grants = '[broken' WHERE id = 'broken'"))
+        listed = device_list.page(connection, None, None, 10).items
+    assert [(one.id, one.publish) for one in listed] == [("broken", []), ("good", ["a/#"])]
 
 
 async def test_what_a_device_with_such_an_entry_sends_is_a_dead_letter(tmp_path: Path) -> None:
