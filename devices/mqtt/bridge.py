@@ -30,7 +30,7 @@ from devices.mqtt.canary import Canary, topic_of
 from devices.mqtt.grants import Grants
 from devices.mqtt.harvest import Harvest, NotOurs
 from devices.mqtt.inlet import Inlet, InletCounters
-from devices.mqtt.line import SESSION_TAKEN_OVER, Address, Greeting, Hearing, Line, LineLost, Session
+from devices.mqtt.line import Address, Greeting, Hearing, Line, LineLost, Session
 from devices.mqtt.outgoing import OutgoingQueue
 from devices.mqtt.subscriptions import Subscriptions
 from devices.mqtt.topics import name_fault
@@ -146,6 +146,7 @@ class Bridge:
         self._is_harvest_due = True
         self._is_harvest_allowed = True
         self._harvest_task: asyncio.Task[None] | None = None
+        self._harvest_opened = asyncio.Event()
         self._errors = 0
         self._told: set[str] = set()
         self._failures_told: set[str] = set()
@@ -199,9 +200,10 @@ class Bridge:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._inlet.drained.wait(), DRAIN_WITHIN_S)
             raise
-        except LineLost as error:
-            if error.code == SESSION_TAKEN_OVER and self._harvest_task is not None:
-                await asyncio.wait({self._harvest_task}, timeout=DRAIN_WITHIN_S)  # was it the harvest? It will say so
+        except LineLost:
+            if self._harvest_task is not None:
+                with contextlib.suppress(TimeoutError):  # was it the harvest that took our session over? It will say so
+                    await asyncio.wait_for(self._harvest_opened.wait(), DRAIN_WITHIN_S)
             raise
         finally:
             if self._line is not None:
@@ -269,6 +271,7 @@ class Bridge:
 
     def _start_harvest(self) -> None:
         if self._is_harvest_due and self._is_harvest_allowed and self._harvest_task is None:
+            self._harvest_opened.clear()
             self._harvest_task = asyncio.create_task(self._harvest(), name="bridge-harvest")
 
     def _reap_harvest(self) -> None:
@@ -289,6 +292,7 @@ class Bridge:
             self._now_us,
             live.__contains__,
             self._settings.quiet_s,
+            self._harvest_opened.set,
         )
         try:
             await harvest.run()
@@ -303,6 +307,7 @@ class Bridge:
         finally:
             self.counters.retained_total += harvest.taken_total
             self._inlet.live_topics = None
+            self._harvest_opened.set()
 
     # What the broker says.
 

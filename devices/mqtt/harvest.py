@@ -35,7 +35,8 @@ class NotOurs(DeviceError):
 
 
 class Harvest:
-    """Runs once. `is_superseded`: whether something newer of this topic came in since the harvest began."""
+    """Runs once. `is_superseded`: whether something newer of this topic came in since the harvest began. `on_open` is
+    called when its connection turned out not to be the bridge's own."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Harvest:
         now_us: Callable[[], int],
         is_superseded: Callable[[str], bool],
         quiet_s: float,
+        on_open: Callable[[], None],
     ) -> None:
         self._address = address
         self._session = session
@@ -54,6 +56,7 @@ class Harvest:
         self._now_us = now_us
         self._is_superseded = is_superseded
         self._quiet_s = quiet_s
+        self._on_open = on_open
         self._line: Line
         self._frames: list[Frame] = []
         self._bytes = 0
@@ -80,6 +83,7 @@ class Harvest:
             if greeting.is_session_present:
                 await line.close(self._session.expiry_s)
                 raise NotOurs("the broker puts all our connections under one client id")
+            self._on_open()
             self._has_identifiers = greeting.has_identifiers
             plain = [one for one in self._subscriptions.all if not one.is_shared]
             size = -(-len(plain) // MAX_ROUNDS)

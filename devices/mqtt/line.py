@@ -40,16 +40,13 @@ BURST_BYTES = 1 << 18
 REFUSED = 0x80
 """Reason codes from here on are errors (MQTT 5.0 §2.4)."""
 
-SESSION_TAKEN_OVER = 0x8E
-
 
 class LineLost(DeviceError):
-    """The connection could not be opened, or is over. `code`: the broker's reason code if it said one."""
+    """The connection could not be opened, or is over."""
 
-    def __init__(self, reason: str, code: int | None = None) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +345,7 @@ class Line:
         properties: Properties | None,
     ) -> None:
         if reason_code.value >= REFUSED:
-            self._lose(LineLost(f"the broker refuses us: {reason_code}", reason_code.value))
+            self._lose(LineLost(f"the broker refuses us: {reason_code}"))
             return
         has_identifiers = bool(getattr(properties, "SubscriptionIdentifierAvailable", 1))
         if not self._greeting.done():
@@ -365,7 +362,7 @@ class Line:
         _properties: Properties | None,
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            self._lose(LineLost(f"the broker ended the connection: {reason_code}", reason_code.value))
+            self._lose(LineLost(f"the broker ended the connection: {reason_code}"))
 
     def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         self._messages += 1
