@@ -55,15 +55,30 @@ series = Table(
     UniqueConstraint("device_id", "measurement"),
 )
 
-reading = Table(
-    "reading",
+PACKED = 4
+"""Series that share a group: a device's series are numbered on, and the number of a group is theirs divided by this."""
+
+pack = Table(
+    "pack",  # what one message said of the series of a group; null: nothing
     metadata,
-    Column("series_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("group_no", BigInteger, primary_key=True, autoincrement=False),
     Column("at_us", BigInteger, primary_key=True, autoincrement=False),
     Column("frame_no", BigInteger, primary_key=True, autoincrement=False),
-    Column("value", Float, nullable=False),
     Column("clock", SmallInteger, nullable=False),
+    *(Column(f"value_{place}", Float) for place in range(PACKED)),  # series_id % PACKED
     sqlite_with_rowid=False,
+)
+
+PACK_VALUES = tuple(pack.c[f"value_{place}"] for place in range(PACKED))
+
+reading = Table(
+    "reading",  # a view: every value of a pack as (series, time, value), to be read by series or by range
+    MetaData(),
+    Column("series_id", BigInteger),
+    Column("at_us", BigInteger),
+    Column("frame_no", BigInteger),
+    Column("value", Float),
+    Column("clock", SmallInteger),
 )
 
 

@@ -13,24 +13,18 @@ class Catalogue:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._by_id: dict[int, Series] = {}
-        self._last_id = 0
 
     def load(self, connection: Connection) -> None:
-        """Reads what is new in the table since the last call."""
-        for row in connection.execute(select(series).where(series.c.id > self._last_id).order_by(series.c.id)):
+        """Reads the table."""
+        for row in connection.execute(select(series)):
             self.add(Series(row.id, row.device_id, row.measurement))
 
     def add(self, entry: Series) -> None:
         self._by_id[entry.id] = entry
-        self._last_id = max(self._last_id, entry.id)
 
     def series(self, series_id: int) -> Series:
         """Returns the series with this number. Raises KeyError."""
         return self._by_id[series_id]
-
-    def of_device(self, device_id: str) -> list[Series]:
-        """Returns the series of a device, oldest first."""
-        return [entry for entry in self._by_id.values() if entry.device_id == device_id]
 
     def kind(self, device_id: str) -> str | None:
         """Returns the kind of a device, None if it is not in the registry."""

@@ -1,8 +1,15 @@
 """What one transaction of the writer committed, for the stages after it. Times are µs since 1970 UTC."""
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from devices.clock import Clock
+
+Reading: TypeAlias = tuple[int, int, int, float, int]
+"""series_id, at_us, frame_no, value, clock."""
+
+Pack: TypeAlias = tuple[int, int, int, int, float | None, float | None, float | None, float | None]
+"""group_no, at_us, frame_no, clock, and the values of the group's series, None where the message had none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +48,14 @@ class DeviceChange:
 
 @dataclass(slots=True)
 class Committed:
-    """Rows in commit order. `readings`: (series_id, at_us, frame_no, value, clock), the rows as stored.
-
-    `retained_readings` have the same shape, but are of unknown age (retained, or late without a stamp): they may fill
-    a last value and reset no timer. `frame_no` grows by one a frame over the life of the database.
+    """Rows as stored, in commit order. `retained_packs` are of unknown age (retained, or late without a stamp): they
+    may fill a last value and reset no timer. `frame_no` grows by one a frame over the life of the database.
     """
 
     committed_us: int
     last_frame_no: int
-    readings: list[tuple[int, int, int, float, int]] = field(default_factory=list)
-    retained_readings: list[tuple[int, int, int, float, int]] = field(default_factory=list)
+    packs: list[Pack] = field(default_factory=list)
+    retained_packs: list[Pack] = field(default_factory=list)
     taps: list[TapRow] = field(default_factory=list)
     device_changes: list[DeviceChange] = field(default_factory=list)
     new_series: list[Series] = field(default_factory=list)
@@ -62,8 +67,8 @@ class Committed:
         """Takes in what a later transaction committed."""
         self.committed_us = later.committed_us
         self.last_frame_no = later.last_frame_no
-        self.readings += later.readings
-        self.retained_readings += later.retained_readings
+        self.packs += later.packs
+        self.retained_packs += later.retained_packs
         self.taps += later.taps
         self.device_changes += later.device_changes
         self.new_series += later.new_series

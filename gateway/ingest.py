@@ -202,10 +202,10 @@ class Ingest:
     def _take_values(
         self, source: Source, transaction: Transaction, frame: Frame, number: int, telemetry: Telemetry
     ) -> None:
-        numbers = source.series
-        for measurement in telemetry.values:
-            if measurement not in numbers:
-                self._sources.new_series(transaction, source, measurement)
+        names = tuple(telemetry.values)
+        layout = source.layouts.get(names)
+        if layout is None:
+            layout = self._sources.lay_out(transaction, source, names)
         seq = telemetry.seq
         if seq is not None:
             boot = telemetry.boot or ""
@@ -217,17 +217,18 @@ class Ingest:
         if frame.is_retained or (frame.is_late and telemetry.stamp_us is None):
             at_us = frame.received_us if telemetry.stamp_us is None else telemetry.stamp_us
             clock = int(Clock.UNKNOWN)
-            rows = transaction.committed.retained_readings
+            packs = transaction.committed.retained_packs
         else:
             at_us, clock = self._judge(source, transaction, telemetry.stamp_us, frame.received_us)
-            rows = transaction.rows
+            packs = transaction.committed.packs
             if not frame.is_late:
                 source.last_seen_us = frame.received_us
         hour = at_us // HOUR_US
-        if (hour != source.due_hour or hour != transaction.hour) and numbers:
+        if (hour != source.due_hour or hour != transaction.hour) and names:
             self._sources.note_due(transaction, source, hour)
-        for measurement, value in telemetry.values.items():
-            rows.append((numbers[measurement], at_us, number, value, clock))
+        values = (*telemetry.values.values(), None)
+        for group_no, first, second, third, fourth in layout:
+            packs.append((group_no, at_us, number, clock, values[first], values[second], values[third], values[fourth]))
         if not source.is_touched:
             transaction.touch(source)
 

@@ -55,8 +55,8 @@ class Hub:
 
     def publish(self, committed: Committed) -> None:
         """Takes in what one commit brought. Taps and devices follow when `run` has looked them up."""
-        self._ring.add_readings(committed.readings)
-        self._ring.add_readings(committed.retained_readings)
+        self._ring.add_packs(committed.packs)
+        self._ring.add_packs(committed.retained_packs)
         if committed.taps or committed.device_changes:
             self._pending_taps.extend(committed.taps)
             self.note_devices(change.device_id for change in committed.device_changes)

@@ -1,7 +1,7 @@
 """Readings as they are shown: single ones in order of time, and the newest of every series.
 
-Readings lie in the order of (series, time), so one series is one range. Several series at once are read in
-windows of time that grow while they hold little: so about as many rows are touched as are returned.
+Readings lie in packs in the order of (group of series, time), so one series is one range. Several series at once are
+read in windows of time that grow while they hold little: so about as many rows are touched as are returned.
 """
 
 from collections.abc import Callable
@@ -118,7 +118,7 @@ def latest(connection: Connection, device_id: str | None, after_series: int | No
     found = connection.execute(query.limit(limit + 1)).all()
     some = query.limit(limit).subquery()
     inner = reading.alias()
-    newest = select(func.max(inner.c.at_us)).where(inner.c.series_id == some.c.id)
+    newest = select(inner.c.at_us).where(inner.c.series_id == some.c.id).order_by(inner.c.at_us.desc()).limit(1)
     last_frame = select(func.max(inner.c.frame_no)).where(
         inner.c.series_id == some.c.id, inner.c.at_us == reading.c.at_us
     )
@@ -168,8 +168,10 @@ def in_windows(
 def _first_at(connection: Connection, windows: Windows, wanted: ReadingFilter, lo_us: int) -> int | None:
     """Returns the time of the first row from `lo_us` on: one look-up a series."""
     first = (
-        select(func.min(windows.at))
+        select(windows.at)
         .where(windows.table.c.series_id == series.c.id, windows.at >= lo_us)
+        .order_by(windows.at)
+        .limit(1)
         .correlate(series)
         .scalar_subquery()
     )

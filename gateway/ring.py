@@ -1,8 +1,9 @@
 """The ring of recent events that the live feed is read from, and their text as Server-Sent Events.
 
-Readings stay as the rows that were committed and are encoded when somebody wants them, once for all who want
+Readings stay in the packs that were committed and are encoded when somebody wants them, once for all who want
 them whole. An event's id is `<run>.<number>`: `run` is greater in every run of the gateway, and numbers grow
-by one with every event of a run, so ids grow for ever and an id of an earlier run is known to be one.
+with every event of a run, so ids grow for ever and an id of an earlier run is known to be one. A pack takes a number
+for every value that it has room for.
 """
 
 import enum
@@ -10,22 +11,21 @@ import re
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 import msgspec
 
+from devices.tables import PACKED
 from gateway import rfc3339
-from gateway.committed import Series
+from gateway.committed import Pack, Series
 from gateway.readings import CLOCK_LABELS
 
-Rows = Sequence[tuple[int, int, int, float, int]]
-"""Readings as committed: (series_id, at_us, frame_no, value, clock)."""
+CAPACITY: Final = 40_000
+"""Numbers in the ring."""
 
-CAPACITY: Final = 20_000
-"""Events in the ring."""
-
-SLICE: Final = 256
-"""Readings that are encoded at once."""
+SLICE: Final = 80
+"""Packs that are encoded at once."""
 
 FULL_CHUNK: Final = 64 << 10
 
@@ -44,13 +44,13 @@ class Kind(enum.StrEnum):
 
 @dataclass(slots=True)
 class _Entry:
-    """Events `first` to `last`, of one kind: `rows`, encoded on demand, or the `text` of a single one."""
+    """Numbers `first` to `last`, of one kind: `packs`, encoded on demand, or the `text` of a single one."""
 
     first: int
     last: int
     kind: Kind
     device_id: str | None
-    rows: Rows | None
+    packs: Sequence[Pack] | None
     text: bytes | None
 
 
@@ -71,11 +71,11 @@ class EventRing:
         """The id of the newest event."""
         return b"%d.%d" % (self._run_no, self.last)
 
-    def add_readings(self, rows: Rows) -> None:
+    def add_packs(self, packs: Sequence[Pack]) -> None:
         """Takes in readings, an event each."""
-        for start in range(0, len(rows), SLICE):
-            part = rows[start : start + SLICE] if len(rows) > SLICE else rows
-            self._add(Kind.READING, len(part), None, part, None)
+        for start in range(0, len(packs), SLICE):
+            part = packs[start : start + SLICE] if len(packs) > SLICE else packs
+            self._add(Kind.READING, PACKED * len(part), None, part, None)
 
     def add(self, kind: Kind, shown: object, device_id: str | None) -> None:
         """Takes in one event. `device_id`: which device it is about."""
@@ -83,9 +83,11 @@ class EventRing:
         text = b"event: %s\nid: %d.%d\ndata: %s\n\n" % (kind.encode(), self._run_no, self.last + 1, data)
         self._add(kind, 1, device_id, None, text)
 
-    def _add(self, kind: Kind, number: int, device_id: str | None, rows: Rows | None, text: bytes | None) -> None:
+    def _add(
+        self, kind: Kind, number: int, device_id: str | None, packs: Sequence[Pack] | None, text: bytes | None
+    ) -> None:
         entries = self._entries
-        entries.append(_Entry(self.last + 1, self.last + number, kind, device_id, rows, text))
+        entries.append(_Entry(self.last + 1, self.last + number, kind, device_id, packs, text))
         self.last += number
         while len(entries) > 1 and self.last - entries[0].first >= self._capacity:
             entries.popleft()
@@ -136,29 +138,31 @@ class EventRing:
         return low
 
     def _text(self, entry: _Entry, place: int, device_id: str | None) -> bytes:
-        if entry.rows is None:
+        if entry.packs is None:
             return (entry.text or b"") if device_id in (None, entry.device_id) else b""
         if device_id is not None or place >= entry.first:
-            skipped = max(0, place - entry.first + 1)
-            return self._encode(entry.rows[skipped:], entry.first + skipped, device_id)
+            return self._encode(entry.packs, entry.first, place, device_id)
         if entry.text is None:
-            entry.text = self._encode(entry.rows, entry.first, None)
+            entry.text = self._encode(entry.packs, entry.first, place, None)
         return entry.text
 
-    def _encode(self, rows: Rows, first: int, device_id: str | None) -> bytes:
+    def _encode(self, packs: Sequence[Pack], first: int, place: int, device_id: str | None) -> bytes:
+        """Returns the readings whose numbers are past `place`."""
         start = f"event: reading\nid: {self._run_no}."
         heads = self._heads
         second_text = rfc3339.text_of_second
         pieces: list[str] = []
-        for number, (series_id, at_us, _, value, clock) in enumerate(rows, first):
-            device, head = heads.get(series_id) or self._head(series_id)
-            if device_id is not None and device != device_id:
-                continue
+        for pack_first, (group_no, at_us, _, clock, *values) in zip(count(first, PACKED), packs, strict=False):
             second, micro = divmod(at_us, 1_000_000)
-            pieces.append(
-                f"{start}{number}\ndata: {head}{second_text(second)}.{micro:06d}Z"
-                f'","value":{value!r},"clock":"{CLOCK_LABELS[clock]}"}}\n\n'
-            )
+            at = f"{second_text(second)}.{micro:06d}Z"
+            label = CLOCK_LABELS[clock]
+            for offset, value in enumerate(values):
+                number, series_id = pack_first + offset, group_no * PACKED + offset
+                if value is None or number <= place:
+                    continue
+                device, head = heads.get(series_id) or self._head(series_id)
+                if device_id is None or device == device_id:
+                    pieces.append(f'{start}{number}\ndata: {head}{at}","value":{value!r},"clock":"{label}"}}\n\n')
         return "".join(pieces).encode()
 
     def _head(self, series_id: int) -> tuple[str, str]:

@@ -12,11 +12,11 @@ then is in the roll-ups and may be deleted at leisure; one that comes later is a
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, delete, select, text, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from devices.clock import DAY_US, HOUR_US, SECOND_US
-from devices.tables import reading, reading_1m, roll_up_due, seen, series, tap
+from devices.tables import PACK_VALUES, PACKED, pack, reading_1m, roll_up_due, seen, series, tap
 from gateway.alerts.tables import forget_resolved
 from gateway.store.store import Store
 from gateway.tables import audit, fact, idempotency, outbox
@@ -106,14 +106,14 @@ def _add_late(connection: Connection, series_id: int, hour_us: int, edge: RawEdg
     """Adds readings that came after the edge had passed their hour to its roll-ups, and deletes them."""
     for statement in _ADD_ALL:
         connection.execute(statement, {"series_id": series_id, "hour_us": hour_us, "after_frame_no": edge.frame_no})
-    connection.execute(
-        delete(reading).where(
-            reading.c.series_id == series_id,
-            reading.c.at_us >= hour_us,
-            reading.c.at_us < hour_us + HOUR_US,
-            reading.c.frame_no > edge.frame_no,
-        )
+    late = (
+        pack.c.group_no == series_id // PACKED,
+        pack.c.at_us >= hour_us,
+        pack.c.at_us < hour_us + HOUR_US,
+        pack.c.frame_no > edge.frame_no,
     )
+    connection.execute(update(pack).where(*late).values({PACK_VALUES[series_id % PACKED]: None}))
+    connection.execute(delete(pack).where(*late, *(value.is_(None) for value in PACK_VALUES)))
 
 
 async def roll_up_once(store: Store, now_us: int) -> None:
@@ -131,10 +131,11 @@ async def prune_once(
     while await store.write(lambda connection: _must_wait_for_roll_ups(connection, edge_us)):
         pass
     edge, series_ids = await store.read(lambda connection: (raw_edge(connection), _series_ids(connection)))
+    for group_no in sorted({series_id // PACKED for series_id in series_ids}):
+        while await store.write(lambda c, i=group_no: _prune_packs(c, i, edge)):  # type: ignore[misc]
+            pass
     minutes_before_us = now_us - roll_up_1m_days * DAY_US
     for series_id in series_ids:
-        while await store.write(lambda c, i=series_id: _prune_series(c, i, edge)):  # type: ignore[misc]
-            pass
         await store.write(
             lambda c, i=series_id: c.execute(  # type: ignore[misc]
                 delete(reading_1m).where(reading_1m.c.series_id == i, reading_1m.c.start_us < minutes_before_us)
@@ -170,12 +171,12 @@ def _must_wait_for_roll_ups(connection: Connection, edge_us: int) -> bool:
     return False
 
 
-def _prune_series(connection: Connection, series_id: int, edge: RawEdge) -> bool:
-    """Deletes some of a series' readings before the edge; returns whether some are left."""
-    old = (reading.c.series_id == series_id, reading.c.at_us < edge.at_us, reading.c.frame_no <= edge.frame_no)
+def _prune_packs(connection: Connection, group_no: int, edge: RawEdge) -> bool:
+    """Deletes some of a group's packs before the edge; returns whether some are left."""
+    old = (pack.c.group_no == group_no, pack.c.at_us < edge.at_us, pack.c.frame_no <= edge.frame_no)
     end_us = connection.execute(
-        select(reading.c.at_us).where(*old).order_by(reading.c.at_us).offset(PRUNE_ROWS).limit(1)
+        select(pack.c.at_us).where(*old).order_by(pack.c.at_us).offset(PRUNE_ROWS).limit(1)
     ).scalar()
-    some = old if end_us is None else (*old, reading.c.at_us <= end_us)
-    connection.execute(delete(reading).where(*some))
+    some = old if end_us is None else (*old, pack.c.at_us <= end_us)
+    connection.execute(delete(pack).where(*some))
     return end_us is not None

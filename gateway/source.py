@@ -1,6 +1,7 @@
 """One device as the ingest sees it: its series' numbers, what it has sent already, when it was last heard."""
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from devices.registry import Device, DeviceState
 from gateway.seen import SeenRanges
@@ -9,6 +10,11 @@ MAX_SERIES = 256
 """A device that invents measurement names is stopped at this many."""
 
 MAX_BOOTS_IN_MEMORY = 8
+MAX_LAYOUTS = 64
+
+Layout: TypeAlias = tuple[tuple[int, int, int, int, int], ...]
+"""For each group that a message has values of: its number, and which of the message's values belong in its places;
+-1: none."""
 
 
 @dataclass(slots=True, eq=False)
@@ -17,6 +23,7 @@ class Source:
 
     device: Device
     series: dict[str, int] = field(default_factory=dict)
+    layouts: dict[tuple[str, ...], Layout] = field(default_factory=dict)  # by a message's measurements, in their order
     windows: dict[str, SeenRanges] = field(default_factory=dict)
     changed_boots: set[str] = field(default_factory=set)
     is_active: bool = field(init=False)

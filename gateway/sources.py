@@ -11,10 +11,10 @@ from sqlalchemy import Connection, func, select
 from devices.clock import HOUR_US, SECOND_US
 from devices.errors import DecodeError
 from devices.registry import Device, DeviceState, PayloadFormat, Registry, note_seen
-from devices.tables import device_status, seen, series
+from devices.tables import PACKED, device_status, seen, series
 from gateway.committed import DeviceChange, Series
 from gateway.seen import SeenRanges
-from gateway.source import MAX_BOOTS_IN_MEMORY, MAX_SERIES, Source
+from gateway.source import MAX_BOOTS_IN_MEMORY, MAX_LAYOUTS, MAX_SERIES, Layout, Source
 from gateway.statements import Statements
 from gateway.transaction import Transaction
 
@@ -34,13 +34,13 @@ class Sources:
         self._note_stamp = note_stamp
         self._sources: dict[str, Source] = {}
         self._revision = -1
-        self._last_series_id: int | None = None
+        self._last_group: int | None = None
 
     def forget(self) -> None:
         """Drops everything; it is read again when needed."""
         self._sources.clear()
         self._revision = -1
-        self._last_series_id = None
+        self._last_group = None
 
     def follow_registry(self) -> bool:
         """Takes in what changed in the registry since the last call; returns whether anything did."""
@@ -111,18 +111,40 @@ class Sources:
         source.windows[boot] = window
         return window
 
-    def new_series(self, transaction: Transaction, source: Source, measurement: str) -> None:
-        """Gives a measurement of a device its number. Raises DecodeError if the device has too many."""
+    def lay_out(self, transaction: Transaction, source: Source, names: tuple[str, ...]) -> Layout:
+        """Returns where the values of these measurements belong, and remembers it. New ones get their numbers; raises
+        DecodeError if the device has too many."""
+        groups: dict[int, list[int]] = {}
+        for index, measurement in enumerate(names):
+            if measurement not in source.series:
+                self._new_series(transaction, source, measurement)
+            group_no, place = divmod(source.series[measurement], PACKED)
+            groups.setdefault(group_no, [-1] * PACKED)[place] = index
+        layout = tuple(
+            (group_no, first, second, third, fourth) for group_no, (first, second, third, fourth) in groups.items()
+        )
+        if len(source.layouts) >= MAX_LAYOUTS:
+            source.layouts.clear()
+        source.layouts[names] = layout
+        return layout
+
+    def _new_series(self, transaction: Transaction, source: Source, measurement: str) -> None:
         if len(source.series) >= MAX_SERIES:
             raise DecodeError(f"the device has {MAX_SERIES} measurements already; it may not invent more")
-        if self._last_series_id is None:
-            self._last_series_id = transaction.connection.execute(select(func.max(series.c.id))).scalar() or 0
-        self._last_series_id += 1
-        entry = Series(self._last_series_id, source.device.id, measurement)
+        number = max(source.series.values(), default=-1) + 1
+        if number % PACKED == 0:  # the device's last group is full, or there is none
+            number = self._next_group(transaction.connection) * PACKED
+        entry = Series(number, source.device.id, measurement)
         transaction.connection.exec_driver_sql(self._statements.series, (entry.id, entry.device_id, entry.measurement))
         source.series[measurement] = entry.id
         source.due_hour = None
         transaction.committed.new_series.append(entry)
+
+    def _next_group(self, connection: Connection) -> int:
+        if self._last_group is None:
+            self._last_group = (connection.execute(select(func.max(series.c.id))).scalar() or 0) // PACKED
+        self._last_group += 1
+        return self._last_group
 
     def note_due(self, transaction: Transaction, source: Source, hour: int) -> None:
         """Notes that this hour of the device's series is to be rolled up."""

@@ -12,7 +12,7 @@ from devices.tables import (
     dead_letter,
     device_status,
     kept_frame,
-    reading,
+    pack,
     roll_up_due,
     seen,
     series,
@@ -20,7 +20,7 @@ from devices.tables import (
 from gateway.tables import fact, outbox
 
 ROWS_A_STATEMENT = 100
-"""Of `many_readings`."""
+"""Of `many_packs`."""
 
 
 def driver_text(statement: ClauseElement, dialect: Dialect) -> str:
@@ -32,8 +32,8 @@ def driver_text(statement: ClauseElement, dialect: Dialect) -> str:
 class Statements:
     """Parameters of each are tuples in the order of the table's columns."""
 
-    reading: str
-    many_readings: str
+    pack: str
+    many_packs: str
     series: str
     dead_letter: str
     kept_frame: str
@@ -59,11 +59,11 @@ def compile_for(dialect: Dialect, journal: Mapping[str, ClauseElement]) -> State
         names = [c.name for c in table.columns if c.name not in ("id", "seq")]  # type: ignore[attr-defined]
         return driver_text(insert(table).values({name: bindparam(name) for name in names}), dialect)  # type: ignore[arg-type]
 
-    one = driver_text(insert(reading), dialect)
+    one = driver_text(insert(pack), dialect)
     row = one[one.rindex("(") :]
     return Statements(
-        reading=one,
-        many_readings=one + f", {row}" * (ROWS_A_STATEMENT - 1),
+        pack=one,
+        many_packs=one + f", {row}" * (ROWS_A_STATEMENT - 1),
         series=driver_text(insert(series), dialect),
         dead_letter=without_id(dead_letter),
         kept_frame=without_id(kept_frame),

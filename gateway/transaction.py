@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from devices.clock import HOUR_US
 from devices.frame import Frame
 from gateway.bounded import ByteCap
-from gateway.committed import Committed
+from gateway.committed import Committed, Pack
 from gateway.source import Source
 from gateway.statements import ROWS_A_STATEMENT, Statements
 
@@ -25,7 +25,6 @@ class Transaction:
         "hour",
         "is_clock_right",
         "now_us",
-        "rows",
         "touched",
     )
 
@@ -35,7 +34,6 @@ class Transaction:
         self.hour = now_us // HOUR_US
         self.is_clock_right = is_clock_right
         self.committed = Committed(committed_us=now_us, last_frame_no=0)
-        self.rows = self.committed.readings
         self.touched: list[Source] = []
         self._dead: list[tuple[object, ...]] = []
         self._dead_bytes = 0
@@ -61,8 +59,8 @@ class Transaction:
     def write(self, statements: Statements, dead_letters: ByteCap, kept_frames: ByteCap) -> None:
         """Inserts what was gathered; what is over the caps goes, oldest first."""
         committed = self.committed
-        for rows in (committed.readings, committed.retained_readings):
-            self._insert_readings(statements, rows)
+        for packs in (committed.packs, committed.retained_packs):
+            self._insert_packs(statements, packs)
         if self._dead:
             self.connection.exec_driver_sql(statements.dead_letter, self._dead)
             committed.dead_letters = len(self._dead)
@@ -71,11 +69,13 @@ class Transaction:
             self.connection.exec_driver_sql(statements.kept_frame, self._kept)
             kept_frames.grown(self.connection, self._kept_bytes)
 
-    def _insert_readings(self, statements: Statements, rows: list[tuple[int, int, int, float, int]]) -> None:
-        """Many rows a statement: the driver gives the event loop's thread a turn once a statement, not once a row."""
-        whole = len(rows) - len(rows) % ROWS_A_STATEMENT
+    def _insert_packs(self, statements: Statements, packs: list[Pack]) -> None:
+        """In the order of the table, so that the packs of a group go to one page one after the other. Many rows a
+        statement: the driver gives the event loop's thread a turn once a statement, not once a row."""
+        packs = sorted(packs)
+        whole = len(packs) - len(packs) % ROWS_A_STATEMENT
         for start in range(0, whole, ROWS_A_STATEMENT):
-            parameters = tuple(chain.from_iterable(rows[start : start + ROWS_A_STATEMENT]))
-            self.connection.exec_driver_sql(statements.many_readings, parameters)
-        if whole < len(rows):
-            self.connection.exec_driver_sql(statements.reading, rows[whole:])
+            parameters = tuple(chain.from_iterable(packs[start : start + ROWS_A_STATEMENT]))
+            self.connection.exec_driver_sql(statements.many_packs, parameters)
+        if whole < len(packs):
+            self.connection.exec_driver_sql(statements.pack, packs[whole:])

@@ -12,11 +12,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, case, exists, func, select
+from sqlalchemy import Column, Connection, Row, Table, case, exists, func, select
 from sqlalchemy.exc import DatabaseError
 
 from devices.clock import HOUR_US, Clock
-from devices.tables import device, reading, reading_1h, reading_1m, roll_up_due, seen, series, tap
+from devices.tables import (
+    PACK_VALUES,
+    PACKED,
+    device,
+    pack,
+    reading,
+    reading_1h,
+    reading_1m,
+    roll_up_due,
+    seen,
+    series,
+    tap,
+)
 from gateway.store.database import open_engine
 from gateway.tables import card, fact, person
 
@@ -77,11 +89,16 @@ def check_file(connection: Connection) -> tuple[int, list[str]]:
 def check_series(connection: Connection) -> tuple[int, list[str]]:
     """Every reading and roll-up belongs to a series, and every series to a device."""
     known = set(connection.execute(select(series.c.id)).scalars())
-    problems = []
-    for table in (reading, reading_1m, reading_1h):
+    groups = {series_id // PACKED for series_id in known}
+    problems = [
+        f"pack holds rows of the group {group_no}, which no series is in"
+        for group_no in _distinct(connection, pack.c.group_no)
+        if group_no not in groups
+    ]
+    for table in (reading_1m, reading_1h):
         problems += [
             f"{table.name} holds rows of series {series_id}, which does not exist"
-            for series_id in _series_in(connection, table)
+            for series_id in _distinct(connection, table.c.series_id)
             if series_id not in known
         ]
     orphans = select(series.c.id, series.c.device_id).where(series.c.device_id.not_in(select(device.c.id)))
@@ -91,28 +108,32 @@ def check_series(connection: Connection) -> tuple[int, list[str]]:
     return len(known), problems
 
 
-def _series_in(connection: Connection, table: Table) -> Iterator[int]:
-    """The distinct series of a table: one step of its key for each, not a look at every row."""
-    following = select(func.min(table.c.series_id))
+def _distinct(connection: Connection, column: Column[int]) -> Iterator[int]:
+    """The distinct values of the first column of a table's key: a step for each, not a look at every row."""
+    following = select(func.min(column))
     last: int | None = connection.execute(following).scalar()
     while last is not None:
         yield last
-        last = connection.execute(following.where(table.c.series_id > last)).scalar()
+        last = connection.execute(following.where(column > last)).scalar()
 
 
-def check_readings(connection: Connection) -> tuple[int, list[str]]:
-    """No reading bears a frame number that was never given out, or a clock that does not exist."""
+def check_packs(connection: Connection) -> tuple[int, list[str]]:
+    """No pack bears a frame number that was never given out, or a clock that does not exist."""
     given = int(connection.execute(select(fact.c.value).where(fact.c.name == "last_frame_no")).scalar() or 0)
-    wrong_clock = case((reading.c.clock.not_in([clock.value for clock in Clock]), 1))
-    count, newest, wrong = connection.execute(
-        select(func.count(), func.coalesce(func.max(reading.c.frame_no), 0), func.count(wrong_clock))
+    wrong_clock = case((pack.c.clock.not_in([clock.value for clock in Clock]), 1))
+    readings, newest, wrong = connection.execute(
+        select(
+            sum((func.count(value) for value in PACK_VALUES[1:]), start=func.count(PACK_VALUES[0])),
+            func.coalesce(func.max(pack.c.frame_no), 0),
+            func.count(wrong_clock),
+        )
     ).one()
     problems = []
     if newest > given:
         problems.append(f"a reading bears frame number {newest}, but only {given} were given out")
     if wrong:
-        problems.append(f"{wrong} readings say of their clock what no clock is")
-    return count, problems
+        problems.append(f"{wrong} packs of readings say of their clock what no clock is")
+    return readings, problems
 
 
 def check_taps(connection: Connection) -> tuple[int, list[str]]:
@@ -204,7 +225,7 @@ def _agrees(bucket: Row[Any], values: list[float]) -> bool:
 CHECKS: Mapping[str, Check] = {
     "pages of the file": check_file,
     "series": check_series,
-    "readings": check_readings,
+    "readings": check_packs,
     "taps": check_taps,
     "boots of devices": check_seen,
 }

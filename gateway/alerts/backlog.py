@@ -3,10 +3,8 @@
 from collections.abc import Set
 from dataclasses import dataclass, field
 
-from gateway.committed import Committed
-
-Reading = tuple[int, int, int, float, int]
-"""series_id, at_us, frame_no, value, clock: the row as stored."""
+from devices.tables import PACKED
+from gateway.committed import Committed, Reading
 
 LIMIT = 5_000
 """Readings that may wait; beyond it they are thinned out, which is much cheaper than evaluating them."""
@@ -45,7 +43,12 @@ class Backlog:
         nobody knows. Returns whether it holds anything to evaluate."""
         batch = self._batch
         batch.last_frame_no = max(batch.last_frame_no, committed.last_frame_no)
-        readings = [row for row in committed.readings if row[0] not in unwatched]
+        readings = [
+            (series_id, pack[1], pack[2], value, pack[3])
+            for pack in committed.packs
+            for series_id, value in enumerate(pack[4:], pack[0] * PACKED)
+            if value is not None and series_id not in unwatched
+        ]
         if not (readings or committed.taps or committed.device_changes):
             return False
         batch.now_us = committed.committed_us

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, bindparam, func, select
 from devices.clock import Clock
 from devices.registry import DeviceState
 from devices.tables import device, device_status, reading, series
-from gateway.alerts.backlog import Reading
 from gateway.alerts.engine import KnownDevice
 from gateway.alerts.lifecycle import Alert
 from gateway.alerts.rules import Rule
@@ -19,7 +18,7 @@ from gateway.alerts.tables import (
     load_progress,
     load_rules,
 )
-from gateway.committed import Series
+from gateway.committed import Reading, Series
 from gateway.tables import fact
 
 TAIL = 100

@@ -42,7 +42,7 @@ VERSION = re.compile(r"\w{1,32}", re.ASCII)
 UNNAMEABLE = "malformed database schema"
 """SQLite quotes the broken name in its message; if that is no text the driver raises UnicodeDecodeError instead."""
 
-OUR_TABLES = frozenset({"device", "reading", "fact"})
+OUR_TABLES = frozenset({"device", "pack", "fact"})
 
 OUTAGE = frozenset(
     {

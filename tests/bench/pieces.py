@@ -22,14 +22,14 @@ from devices.mqtt.codec import Decoder
 from devices.mqtt.connection import Connection
 from devices.payloads import native
 from devices.registry import Registry
-from devices.tables import dead_letter, kept_frame
+from devices.tables import PACKED, dead_letter, kept_frame
 from firmware_sim import packets
 from gateway import replay
 from gateway.alerts.backlog import Backlog
 from gateway.alerts.engine import Engine, KnownDevice
 from gateway.alerts.rules import ThresholdRule
 from gateway.bounded import ByteCap
-from gateway.committed import Committed, Series
+from gateway.committed import Committed, Pack, Series
 from gateway.discovery import Discovery
 from gateway.ingest import Ingest
 from gateway.main import GC_THRESHOLDS
@@ -241,7 +241,7 @@ def _inserted(opened: _Opened, devices: int, tries: int) -> float:
     for group in range(1, tries + 1):
         with connection.begin():
             transaction = Transaction(connection, wall_us(), is_clock_right=True)
-            transaction.rows += _rows(devices, 1_000 * group)
+            transaction.committed.packs += _packs(devices, 1_000 * group)
             began = time.process_time_ns()
             transaction.write(opened.statements, opened.dead_letters, opened.kept_frames)
             lowest = min(lowest, time.process_time_ns() - began)
@@ -252,10 +252,10 @@ def _inserting(timings: Timings, path: Path, devices: int, name: str, tries: int
     """The rows of `tries` groups by `executemany`: what the ingest's INSERT is to be compared with."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-        groups = [_rows(devices, number) for number in range(tries)]
+        groups = [_packs(devices, number) for number in range(tries)]
 
         def insert() -> None:
-            connection.executemany("INSERT INTO reading VALUES (?, ?, ?, ?, ?)", groups.pop())
+            connection.executemany("INSERT INTO pack VALUES (?, ?, ?, ?, ?, ?, ?, ?)", groups.pop())
 
         lowest = float("inf")
         for _ in range(tries):
@@ -267,13 +267,12 @@ def _inserting(timings: Timings, path: Path, devices: int, name: str, tries: int
         timings.setdefault(name, []).append(lowest / MESSAGES / 1000)
 
 
-def _rows(devices: int, group: int) -> list[tuple[int, int, int, float, int]]:
-    """Returns the readings of `MESSAGES` messages of devices in turn."""
+def _packs(devices: int, group: int) -> list[Pack]:
+    """Returns the packs of `MESSAGES` messages of devices in turn."""
     at_us = wall_us()
     return [
-        (number % devices * VALUES + value + 1, at_us, group * MESSAGES + number, 21.5, 0)
+        (number % devices + 1, at_us, group * MESSAGES + number, 0, 21.5, 40.25, 700.0, None)
         for number in range(MESSAGES)
-        for value in range(VALUES)
     ]
 
 
@@ -281,36 +280,37 @@ def _rows(devices: int, group: int) -> list[tuple[int, int, int, float, int]]:
 
 
 def _telling(timings: Timings, tries: int) -> None:
-    rows = _rows(DEVICES, 0)
-    entries = [
-        Series(number + 1, f"load-{number // VALUES + 1:04d}", ("temperature_c", "humidity_pct", "co2_ppm")[number % 3])
-        for number in range(DEVICES * VALUES)
-    ]
-    ring = EventRing(1, lambda number: entries[number - 1])
+    packs = _packs(DEVICES, 0)
+    entries = {
+        group_no * PACKED + place: Series(group_no * PACKED + place, f"load-{group_no:04d}", measurement)
+        for group_no in range(1, DEVICES + 1)
+        for place, measurement in enumerate(("temperature_c", "humidity_pct", "co2_ppm"))
+    }
+    ring = EventRing(1, entries.__getitem__)
     kinds = frozenset({Kind.READING})
 
     def read() -> None:
         place = ring.last
-        ring.add_readings(rows)
+        ring.add_packs(packs)
         while place < ring.last:
             found = ring.read_after(place, kinds, None)
             if found is None:
                 raise AssertionError("the ring is smaller than one group")
             place = found[1]
 
-    _note(timings, "live: nobody listens", tries, lambda: ring.add_readings(rows))
+    _note(timings, "live: nobody listens", tries, lambda: ring.add_packs(packs))
     _note(timings, "live: somebody listens", tries, read)
     backlog = Backlog()
-    committed = Committed(wall_us(), MESSAGES, rows)
+    committed = Committed(wall_us(), MESSAGES, packs)
 
     def skip() -> None:
-        backlog.add(committed, frozenset(range(len(entries) + 1)))
+        backlog.add(committed, entries.keys())
 
     _note(timings, "alerts: no rule", tries, skip)
     rule = ThresholdRule(id="air", name="Air", measurement="co2_ppm", above=1000, clear=900, for_s=60)
     engine = Engine(wall_us(), 600_000_000)
-    engine.restore([rule], [KnownDevice(entry.device_id, "sensor") for entry in entries], [], {}, None)
-    watched = [(entries[series_id - 1].device_id, at_us, value) for series_id, at_us, _, value, _ in rows[2::VALUES]]
+    engine.restore([rule], [KnownDevice(entry.device_id, "sensor") for entry in entries.values()], [], {}, None)
+    watched = [(entries[pack[0] * PACKED + 2].device_id, pack[1], pack[6] or 0.0) for pack in packs]
 
     def observe() -> None:
         for device_id, at_us, value in watched:

@@ -34,8 +34,8 @@ KEEP = {"store.raw_days": "36500", "store.roll_up_1m_days": "36500"}
 """The month does not get younger, and is not to be pruned."""
 
 SCAN = text(
-    """SELECT at_us, value FROM reading
-        WHERE +series_id = (SELECT id FROM series WHERE device_id = :device AND measurement = :measurement)
+    """SELECT at_us, value_0, value_1 FROM pack
+        WHERE +group_no = (SELECT id / 4 FROM series WHERE device_id = :device AND measurement = :measurement)
           AND +at_us >= :from_us AND +at_us < :to_us"""
 )
 """A plus sign keeps SQLite from using the key (sqlite.org, The SQLite Query Optimizer Overview)."""

@@ -281,7 +281,7 @@ def test_a_database_that_stays_locked_is_explained(
 
 def test_a_sound_store_is_verified(run: Command, database: sqlite3.Connection) -> None:
     database.execute("INSERT INTO series VALUES (1, 'lab-7', 'temperature_c')")
-    database.execute("INSERT INTO reading VALUES (1, 1000, 1, 21.5, 0)")
+    database.execute("INSERT INTO pack (group_no, at_us, frame_no, clock, value_1) VALUES (0, 1000, 1, 0, 21.5)")
     database.execute("INSERT INTO fact VALUES ('last_frame_no', '1')")
     answer = run("verify-store", "--json")
     assert answer.code == 0
@@ -299,7 +299,7 @@ def roll_up_a_day(database: sqlite3.Connection) -> None:
     database.execute("INSERT INTO series VALUES (1, 'lab-7', 'temperature_c')")
     database.execute("INSERT INTO fact VALUES ('last_frame_no', '10000')")
     database.executemany(
-        "INSERT INTO reading VALUES (1, ?, ?, ?, 0)",
+        "INSERT INTO pack (group_no, at_us, frame_no, clock, value_1) VALUES (0, ?, ?, 0, ?)",
         [(day_us + number * 10 * SECOND_US, number, random.gauss(20, 3)) for number in range(8_640)],
     )
     database.executemany("INSERT INTO roll_up_due VALUES (1, ?)", [(day_us + hour * HOUR_US,) for hour in range(24)])
@@ -331,17 +331,18 @@ def test_roll_ups_that_do_not_agree_are_found(run: Command, database: sqlite3.Co
     assert "reading_1h of series 1" in answer.out
 
 
+PACK = "INSERT INTO pack (group_no, at_us, frame_no, clock, value_0)"
 TAP = "INSERT INTO tap (event_key, device_id, at_us, received_us, clock, credential_digest, kind, boot, seq)"
 
 
 @pytest.mark.parametrize(
     ("statement", "complaint"),
     [
-        ("INSERT INTO reading VALUES (9, 1000, 0, 21.5, 0)", "series 9, which does not exist"),
+        (f"{PACK} VALUES (9, 1000, 0, 0, 21.5)", "the group 9, which no series is in"),
         ("INSERT INTO reading_1h VALUES (8, 0, 1, 1, 1, 1, 1)", "reading_1h holds rows of series 8"),
         ("INSERT INTO series VALUES (1, 'ghost', 'temperature_c')", "device ghost, which does not exist"),
-        ("INSERT INTO reading VALUES (9, 1000, 77, 21.5, 0)", "frame number 77, but only 0"),
-        ("INSERT INTO reading VALUES (9, 1000, 0, 21.5, 5)", "1 readings say of their clock"),
+        (f"{PACK} VALUES (9, 1000, 77, 0, 21.5)", "frame number 77, but only 0"),
+        (f"{PACK} VALUES (9, 1000, 0, 5, 21.5)", "1 packs of readings say of their clock"),
         (
             f"{TAP} VALUES ('a', 'r', 1, 1, 0, x'00', 'uid', 'b', 3), ('c', 'r', 1, 1, 0, x'', 'uid', 'b', 3)",
             "2 times",

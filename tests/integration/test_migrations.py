@@ -37,7 +37,7 @@ def test_tables_read_by_range_have_no_row_id(tmp_path: Path) -> None:
     engine = database.open_engine(path)
     clustered = {table.name for metadata in ALL_METADATA for table in metadata.sorted_tables
                  if table.dialect_options["sqlite"]["with_rowid"] is False}  # fmt: skip
-    assert "reading" in clustered
+    assert "pack" in clustered
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
         assert {name for name, sql in rows if "WITHOUT ROWID" in sql} == clustered

@@ -10,7 +10,7 @@ import pytest
 from devices.clock import DAY_US, HOUR_US, SECOND_US
 from gateway import schedule
 from gateway.configuration import Configuration
-from gateway.roll_up import PRUNE_ROWS, prune_once, roll_up_once
+from gateway.roll_up import PRUNE_ROWS, prune_once, roll_up_once, roll_up_some
 from tests.eventually import eventually
 from tests.writing_store import WritingStore, frame, now_us, telemetry, writing_store
 
@@ -105,6 +105,20 @@ async def test_a_reading_that_comes_after_its_hour_was_pruned_is_added_to_the_ro
     assert await hours(store) == [(4, 0.5, 9.0, 15.5, 5.0)]
     assert await store.rows("SELECT count, sum FROM reading_1m") == [(4, 15.5)]
     assert await store.rows("SELECT count(*) FROM reading") == [(0,)]
+
+
+async def test_late_readings_of_one_message_are_added_each_to_its_own_roll_up(store: WritingStore) -> None:
+    start_us = hour_ago(40)
+    both = {"at": start_us // 1000, "values": {"temperature_c": 1.0, "humidity_pct": 40.0}}
+    await store.take(telemetry("d1", json.dumps(both)))
+    await prune(store, now_us())
+    late = {"at": start_us // 1000 + 5, "values": {"humidity_pct": 60.0, "temperature_c": 3.0}}
+    await store.take(telemetry("d1", json.dumps(late)))
+    for left in (1, 0):  # one series at a time, as when the gateway ends between the two
+        await store.store.write(lambda connection: roll_up_some(connection, now_us(), 0.0))
+        assert await store.rows("SELECT count(*) FROM reading") == [(left,)]
+    assert sorted(await hours(store)) == [(2, 1.0, 3.0, 4.0, 1.0), (2, 40.0, 60.0, 100.0, 40.0)]
+    assert await store.rows("SELECT count(*) FROM pack") == [(0,)]
 
 
 async def test_a_late_reading_of_an_hour_without_any_makes_the_hour(store: WritingStore) -> None:

@@ -34,12 +34,36 @@ def values(seq: int | None = None, boot: str = "b", **measured: float) -> str:
     return json.dumps(body)
 
 
-async def test_a_message_becomes_one_row_a_value(store: WritingStore) -> None:
+async def test_a_message_becomes_one_pack_of_readings(store: WritingStore) -> None:
     await store.take(telemetry("d1", values(temperature_c=21.5, co2_ppm=700)))
     rows = await store.rows("SELECT measurement, value FROM reading JOIN series ON id = series_id ORDER BY 1")
     assert rows == [("co2_ppm", 700.0), ("temperature_c", 21.5)]
-    assert len(store.committed[-1].readings) == 2
+    assert len(store.committed[-1].packs) == 1
     assert store.committed[-1].frames == 1
+
+
+async def test_values_go_to_their_own_series_whatever_a_message_has_and_in_which_order(store: WritingStore) -> None:
+    """More than one group of series, one that grows later, and another device between them."""
+    await store.add_device("d2")
+    names = ["temperature_c", "humidity_pct", "co2_ppm", "pressure_hpa", "battery_pct", "noise_db"]
+    told: list[tuple[str, str, float]] = []
+    for number, (device_id, some) in enumerate(
+        [
+            ("d1", names[:2]),
+            ("d2", names[:1]),
+            ("d1", names[::-1]),
+            ("d2", names),
+            ("d1", names[3:]),
+            ("d1", names[1:2]),
+        ]
+    ):
+        measured = {name: number * 10.0 + names.index(name) for name in some}
+        await store.take(telemetry(device_id, values(**measured)))
+        told += [(device_id, name, value) for name, value in measured.items()]
+    rows = await store.rows("SELECT device_id, measurement, value FROM reading JOIN series ON id = series_id")
+    assert sorted(rows) == sorted(told)
+    shared = await store.rows("SELECT id / 4 FROM series GROUP BY 1 HAVING count(DISTINCT device_id) > 1")
+    assert shared == []
 
 
 async def test_two_values_of_one_time_are_both_kept(store: WritingStore) -> None:
@@ -200,8 +224,8 @@ async def test_a_retained_tap_makes_no_mark(store: WritingStore) -> None:
 async def test_a_retained_reading_is_stored_as_of_unknown_age_and_is_no_sign_of_life(store: WritingStore) -> None:
     await store.take(telemetry("d1", values(), is_retained=True))
     assert await store.rows("SELECT clock FROM reading") == [(2,)]
-    assert store.committed[-1].readings == []
-    assert len(store.committed[-1].retained_readings) == 1
+    assert store.committed[-1].packs == []
+    assert len(store.committed[-1].retained_packs) == 1
     assert await store.rows("SELECT last_seen_us FROM device_status WHERE last_seen_us IS NOT NULL") == []
 
 

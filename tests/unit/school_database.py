@@ -6,8 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from gateway.store.database import open_engine
-from gateway.store.schema import ALL_METADATA
+from gateway.store import database
 
 START_US = 1_795_420_800_000_000
 """2026-11-23T08:00:00Z."""
@@ -16,9 +15,9 @@ START_US = 1_795_420_800_000_000
 @contextmanager
 def opened(directory: Path) -> Iterator[Connection]:
     """Yields a connection in a transaction on a new database."""
-    engine = open_engine(directory / "school.db")
+    path = directory / database.FILE_NAME
+    database.prepare(path)
+    engine = database.open_engine(path)
     with engine.begin() as connection:
-        for metadata in ALL_METADATA:
-            metadata.create_all(connection)
         yield connection
     engine.dispose()

@@ -1,8 +1,9 @@
 """What waits for the stage: bounded, and thinned so that what matters stays."""
 
 from devices.clock import Clock
-from gateway.alerts.backlog import Backlog, Reading, thinned
-from gateway.committed import Committed, DeviceChange, TapRow
+from gateway.alerts.backlog import Backlog, thinned
+from gateway.committed import Committed, DeviceChange, Reading, TapRow
+from tests.packed import pack_of
 
 
 def reading(series_id: int, at_us: int, value: float) -> Reading:
@@ -10,13 +11,13 @@ def reading(series_id: int, at_us: int, value: float) -> Reading:
 
 
 def commit(*readings: Reading, frame_no: int = 1) -> Committed:
-    return Committed(committed_us=1_000 + frame_no, last_frame_no=frame_no, readings=list(readings))
+    return Committed(committed_us=1_000 + frame_no, last_frame_no=frame_no, packs=[pack_of(one) for one in readings])
 
 
 def test_readings_of_unwatched_series_and_retained_ones_do_not_enter() -> None:
     backlog = Backlog()
     committed = commit(reading(1, 10, 5.0), reading(2, 10, 5.0))
-    committed.retained_readings.append(reading(1, 11, 99.0))
+    committed.retained_packs.append(pack_of(reading(1, 11, 99.0)))
     assert backlog.add(committed, {2})
     assert backlog.take().readings == [reading(1, 10, 5.0)]
 

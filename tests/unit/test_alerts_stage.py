@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert
 
 from devices import registry as device_registry
 from devices.clock import Clock
-from devices.tables import device_status, reading, series
+from devices.tables import device_status, series
 from gateway.alerts import stage as stage_module
 from gateway.alerts import tables
 from gateway.alerts.lifecycle import Alert, Change, Reason, State
@@ -24,6 +24,7 @@ from gateway.committed import Committed, DeviceChange, Series
 from gateway.errors import Conflict, NotFound, Unavailable
 from gateway.store.store import Store
 from gateway.tables import fact
+from tests.packed import insert_readings, pack_of
 from tests.unit.alerts_bench import HOT, MINUTE, QUIET, SECOND, START, hot
 from tests.writing_store import WritingStore, telemetry, writing_store
 
@@ -90,14 +91,14 @@ class School:
         row = (series_id, self.now_us, self.frame_no, value, int(clock))
 
         def write(connection: Connection) -> None:
-            connection.execute(insert(reading).values(row))
+            insert_readings(connection, [row])
             connection.execute(delete(fact).where(fact.c.name == "last_frame_no"))
             connection.execute(insert(fact).values(name="last_frame_no", value=str(self.frame_no)))
             connection.execute(delete(device_status))
             connection.execute(insert(device_status).values(device_id="lab-1", last_seen_us=self.now_us))
 
         await self.world.store.write(write)
-        return Committed(committed_us=self.now_us, last_frame_no=self.frame_no, readings=[row])
+        return Committed(committed_us=self.now_us, last_frame_no=self.frame_no, packs=[pack_of(row)])
 
     async def read(self, value: float, series_id: int = 1) -> None:
         self.stage.feed(await self.store_reading(value, series_id))
@@ -178,7 +179,7 @@ async def test_what_was_retained_raises_nothing_and_resets_nothing(school: Schoo
         for _ in range(30):
             await school.wait(MINUTE)
             committed = await school.store_reading(31)
-            committed.retained_readings, committed.readings = committed.readings, []
+            committed.retained_packs, committed.packs = committed.packs, []
             stage.feed(committed)
         alert = await school.until(State.FIRING)
         assert alert.rule_id == "quiet"

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, delete, insert, select
 
-from devices.tables import reading, reading_1h, reading_1m, roll_up_due, series
+from devices.tables import pack, reading_1h, reading_1m, roll_up_due, series
 from gateway import buckets, rfc3339
 from gateway.buckets import Aggregate, Bucketing, Position
 from gateway.readings import ReadingFilter
 from gateway.roll_up import roll_up_some
 from gateway.tables import fact
+from tests.packed import insert_readings
 from tests.unit.school_database import START_US, opened
 
 SECOND_US = 1_000_000
@@ -56,8 +57,7 @@ def database(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
                 "measurement": f"measurement_{series_id}",
             }
             connection.execute(insert(series).values(values))
-        columns = [column.name for column in reading.columns]
-        connection.execute(insert(reading), [dict(zip(columns, row, strict=True)) for row in ROWS])
+        insert_readings(connection, ROWS)
         due = {(row[0], row[1] // HOUR_US * HOUR_US) for row in ROWS}
         connection.execute(insert(roll_up_due), [{"series_id": one, "hour_us": hour_us} for one, hour_us in due])
         if request.param == "roll-ups":
@@ -135,7 +135,7 @@ def test_roll_ups_outlive_the_readings_that_they_were_made_of(connection: Connec
     is_rolled_up = connection.execute(select(reading_1h).limit(1)).first() is not None
     wanted, into = ReadingFilter(START_US, START_US + DAY_US), Bucketing(HOUR_US, "sum")
     before = all_pages(connection, wanted, into, 1000)
-    connection.execute(delete(reading).where(reading.c.at_us < START_US + DAY_US))
+    connection.execute(delete(pack).where(pack.c.at_us < START_US + DAY_US))
     after = all_pages(connection, wanted, into, 1000)
     assert after == (before if is_rolled_up else [])
 
@@ -144,11 +144,10 @@ def test_roll_ups_outlive_the_readings_that_they_were_made_of(connection: Connec
 def test_a_late_reading_in_an_hour_that_has_only_roll_ups_left_hides_none_of_them(connection: Connection) -> None:
     wanted, into = ReadingFilter(START_US, START_US + DAY_US), Bucketing(HOUR_US, "sum")
     before = all_pages(connection, wanted, into, 1000)
-    connection.execute(delete(reading).where(reading.c.at_us < START_US + DAY_US))
+    connection.execute(delete(pack).where(pack.c.at_us < START_US + DAY_US))
     edge = [{"name": "raw_edge_us", "value": str(START_US + DAY_US)}, {"name": "raw_edge_frame_no", "value": "9999"}]
     connection.execute(insert(fact), edge)
-    late = {"series_id": 1, "at_us": START_US + 5, "frame_no": 10**6, "value": 1.0, "clock": 0}
-    connection.execute(insert(reading).values(late))
+    insert_readings(connection, [(1, START_US + 5, 10**6, 1.0, 0)])
     connection.execute(insert(roll_up_due).values(series_id=1, hour_us=START_US))
     assert all_pages(connection, wanted, into, 1000) == before
     while roll_up_some(connection, START_US + DAY_US, 1.0):
@@ -167,13 +166,13 @@ def test_a_bucket_over_the_raw_edge_keeps_its_roll_ups_while_a_late_reading_wait
     """What lies before the edge has roll-ups alone; the hour after it is due again, and a twin came late."""
     edge_us = START_US + 9 * HOUR_US
     wanted, into = ReadingFilter(START_US, START_US + DAY_US), Bucketing(every_us, aggregate)
-    connection.execute(delete(reading).where(reading.c.at_us < edge_us))
+    connection.execute(delete(pack).where(pack.c.at_us < edge_us))
     connection.execute(
         insert(fact), [{"name": "raw_edge_us", "value": str(edge_us)}, {"name": "raw_edge_frame_no", "value": "9999"}]
     )
     latest = max(row for row in ROWS if row[0] == 1 and edge_us <= row[1] < edge_us + HOUR_US)
     late = (1, latest[1], 10**6, 77.0, 0)
-    connection.execute(insert(reading).values(late))
+    insert_readings(connection, [late])
     connection.execute(insert(roll_up_due).values(series_id=1, hour_us=edge_us))
     right = model(wanted, into, [*ROWS, late])
     for limit in (1, 1000):
@@ -185,8 +184,7 @@ def test_a_bucket_over_the_raw_edge_keeps_its_roll_ups_while_a_late_reading_wait
 def test_a_late_reading_counts_before_its_hour_is_rolled_up_again(connection: Connection) -> None:
     wanted, into = ReadingFilter(START_US, START_US + HOUR_US, "device-1", "measurement_1"), Bucketing(HOUR_US, "count")
     (before,) = buckets.page(connection, wanted, into, None, 10).items
-    late = {"series_id": 1, "at_us": START_US + 5, "frame_no": 10**6, "value": 1.0, "clock": 0}
-    connection.execute(insert(reading).values(late))
+    insert_readings(connection, [(1, START_US + 5, 10**6, 1.0, 0)])
     connection.execute(delete(roll_up_due).where(roll_up_due.c.series_id == 1, roll_up_due.c.hour_us == START_US))
     connection.execute(insert(roll_up_due).values(series_id=1, hour_us=START_US))
     (after,) = buckets.page(connection, wanted, into, None, 10).items
@@ -197,8 +195,7 @@ def test_a_bucket_says_how_sure_its_least_sure_reading_is_where_single_readings_
     with opened(tmp_path) as connection:
         connection.execute(insert(series).values(id=1, device_id="lab-1", measurement="temperature_c"))
         for number, clock in enumerate((0, 2, 1)):
-            row = {"series_id": 1, "at_us": START_US + number, "frame_no": number + 1, "value": 1.0, "clock": clock}
-            connection.execute(insert(reading).values(row))
+            insert_readings(connection, [(1, START_US + number, number + 1, 1.0, clock)])
         connection.execute(insert(roll_up_due).values(series_id=1, hour_us=START_US))
         wanted, into = ReadingFilter(0, 2**62), Bucketing(MINUTE_US, "mean")
         assert [item.clock for item in buckets.page(connection, wanted, into, None, 10).items] == ["unknown"]

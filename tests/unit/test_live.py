@@ -15,9 +15,10 @@ from sqlalchemy import insert
 
 from devices import registry
 from devices.clock import Clock
+from devices.tables import PACKED
 from devices.tables import series as series_table
 from gateway import people
-from gateway.committed import Committed, DeviceChange, Series, TapRow
+from gateway.committed import Committed, DeviceChange, Reading, Series, TapRow
 from gateway.errors import Unavailable
 from gateway.live import MAX_READERS, Hub, Subscription
 from gateway.ring import FULL_CHUNK, EventRing, Kind
@@ -25,9 +26,9 @@ from gateway.store.database import open_engine
 from gateway.store.schema import ALL_METADATA
 from gateway.store.store import Store
 from gateway.store.writer import Writer
+from tests.packed import pack_of
 from tests.unit.school_database import START_US
 
-Reading = tuple[int, int, int, float, int]
 RUN = 1_795_420_800_000_000
 NO_STORE = cast(Store, None)
 """For tests in which nothing has to be looked up."""
@@ -42,7 +43,12 @@ def reading(number: int) -> Reading:
 
 
 def committed(rows: list[Reading]) -> Committed:
-    return Committed(START_US, 1, readings=rows)
+    return Committed(START_US, 1, packs=[pack_of(row) for row in rows])
+
+
+def id_of(index: int) -> str:
+    """The id of `reading(index)` if it is as many packs from the beginning: a pack takes a number for each place."""
+    return f"{RUN}.{index * PACKED + reading(index)[0] % PACKED + 1}"
 
 
 def events(text: bytes) -> list[tuple[str, str, dict[str, object]]]:
@@ -84,7 +90,7 @@ async def test_retained_readings_are_shown_too() -> None:
     hub = Hub(RUN, NO_STORE, series)
     subscription = hub.subscribe([Kind.READING])
     await anext(subscription)
-    hub.publish(Committed(START_US, 1, retained_readings=[reading(1)]))
+    hub.publish(Committed(START_US, 1, retained_packs=[pack_of(reading(1))]))
     assert len(await next_events(subscription)) == 1
 
 
@@ -116,7 +122,7 @@ async def test_ids_only_grow_and_a_later_run_starts_higher() -> None:
 
 
 async def test_a_slow_reader_is_reset_and_the_others_miss_nothing() -> None:
-    hub = Hub(RUN, NO_STORE, series, capacity=100)
+    hub = Hub(RUN, NO_STORE, series, capacity=100 * PACKED)
     slow, quick = hub.subscribe([Kind.READING]), hub.subscribe([Kind.READING])
     await anext(slow)
     await anext(quick)
@@ -125,36 +131,38 @@ async def test_a_slow_reader_is_reset_and_the_others_miss_nothing() -> None:
         hub.publish(committed([reading(number) for number in range(start, start + 50)]))
         got += len(await next_events(quick))
     assert got == 1000
-    assert await next_events(slow) == [("reset", f"{RUN}.1000", {})]
-    hub.publish(committed([reading(1)]))
-    assert [id_ for _, id_, _ in await next_events(slow)] == [f"{RUN}.1001"]
+    assert await next_events(slow) == [("reset", f"{RUN}.{1000 * PACKED}", {})]
+    hub.publish(committed([reading(1000)]))
+    assert [id_ for _, id_, _ in await next_events(slow)] == [id_of(1000)]
 
 
 async def test_a_commit_larger_than_the_ring_is_a_reset_for_who_was_waiting() -> None:
-    hub = Hub(RUN, NO_STORE, series, capacity=100)
+    hub = Hub(RUN, NO_STORE, series, capacity=100 * PACKED)
     subscription = hub.subscribe([Kind.READING])
     await anext(subscription)
     hub.publish(committed([reading(number) for number in range(1000)]))
-    assert await next_events(subscription) == [("reset", f"{RUN}.1000", {})]
+    assert await next_events(subscription) == [("reset", f"{RUN}.{1000 * PACKED}", {})]
 
 
 @pytest.mark.parametrize(
-    "last_event_id", ["", "0", "x.y", f"{RUN}.", f"{RUN}.11", f"{RUN - 1}.5", f"{RUN}.{'9' * 30}", "\x00"]
+    "last_event_id",
+    ["", "0", "x.y", f"{RUN}.", f"{RUN}.{10 * PACKED + 1}", f"{RUN - 1}.5", f"{RUN}.{'9' * 30}", "\x00"],
 )
 async def test_an_id_that_is_not_in_the_ring_gives_a_reset(last_event_id: str) -> None:
     hub = Hub(RUN, NO_STORE, series)
     hub.publish(committed([reading(number) for number in range(10)]))
     subscription = hub.subscribe([Kind.READING], last_event_id=last_event_id)
-    assert await next_events(subscription) == [("reset", f"{RUN}.10", {})]
+    assert await next_events(subscription) == [("reset", f"{RUN}.{10 * PACKED}", {})]
 
 
 async def test_an_id_that_has_left_the_ring_gives_a_reset_and_one_that_has_just_not_resumes() -> None:
-    hub = Hub(RUN, NO_STORE, series, capacity=10)
+    hub = Hub(RUN, NO_STORE, series, capacity=10 * PACKED)
     for number in range(30):
         hub.publish(committed([reading(number)]))
-    assert (await next_events(hub.subscribe([Kind.READING], last_event_id=f"{RUN}.19")))[0][0] == "reset"
-    resumed = await next_events(hub.subscribe([Kind.READING], last_event_id=f"{RUN}.20"))
-    assert [id_ for _, id_, _ in resumed] == [f"{RUN}.{number}" for number in range(21, 31)]
+    gone, held = f"{RUN}.{20 * PACKED - 1}", f"{RUN}.{20 * PACKED}"
+    assert (await next_events(hub.subscribe([Kind.READING], last_event_id=gone)))[0][0] == "reset"
+    resumed = await next_events(hub.subscribe([Kind.READING], last_event_id=held))
+    assert [id_ for _, id_, _ in resumed] == [id_of(number) for number in range(20, 30)]
 
 
 async def test_a_reader_without_events_of_its_kinds_still_learns_how_far_it_has_come() -> None:
@@ -163,7 +171,7 @@ async def test_a_reader_without_events_of_its_kinds_still_learns_how_far_it_has_
     await anext(subscription)
     hub.publish(committed([reading(1)]))
     subscription.remind()
-    assert await anext(subscription) == f":\nid: {RUN}.1\n\n".encode()
+    assert await anext(subscription) == f":\nid: {RUN}.{PACKED}\n\n".encode()
 
 
 async def test_closing_ends_every_subscription_and_lets_nobody_in_again() -> None:
@@ -214,7 +222,7 @@ async def test_a_large_commit_comes_in_chunks() -> None:
 @settings(max_examples=200, deadline=None)
 @given(
     commits=st.lists(st.integers(0, 700), max_size=8),
-    cuts=st.lists(st.integers(0, 3000), max_size=4),
+    cuts=st.lists(st.integers(0, 3000 * PACKED), max_size=4),
     device_id=st.sampled_from([None, "device-0", "device-2"]),
 )
 def test_resuming_anywhere_loses_nothing_and_repeats_nothing(
@@ -223,9 +231,13 @@ def test_resuming_anywhere_loses_nothing_and_repeats_nothing(
     ring = EventRing(RUN, series)
     number = 0
     for size in commits:
-        ring.add_readings([reading(number + place) for place in range(size)])
+        ring.add_packs([pack_of(reading(number + place)) for place in range(size)])
         number += size
-    wanted = [str(place + 1) for place in range(number) if device_id in (None, series(reading(place)[0]).device_id)]
+    wanted = [
+        id_of(place).partition(".")[2]
+        for place in range(number)
+        if device_id in (None, series(reading(place)[0]).device_id)
+    ]
     found: list[str] = []
     place: int | None = 0
     for cut in (*sorted(cuts), 10**6):

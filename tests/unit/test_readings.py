@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, insert, text
 
-from devices.tables import reading, series
+from devices.tables import series
 from gateway import readings, rfc3339
 from gateway.readings import CLOCK_LABELS, Position, Reading, ReadingFilter
+from tests.packed import insert_readings
 from tests.unit.school_database import START_US, opened
 
 SECOND_US = 1_000_000
@@ -30,8 +31,9 @@ def rows() -> list[Row]:
     at_us = START_US
     for frame_no in range(1, 1500):
         at_us += chance.choice([0, 0, 1, 1000, SECOND_US, 10 * SECOND_US] + [3 * DAY_US] * (frame_no < 60))
+        clock = chance.randint(0, 2)
         for series_id in chance.sample(range(1, 9), chance.randint(1, 4)):
-            made.add((series_id, at_us, frame_no, round(chance.uniform(-20, 40), 3), chance.randint(0, 2)))
+            made.add((series_id, at_us, frame_no, round(chance.uniform(-20, 40), 3), clock))
     return sorted(made)
 
 
@@ -41,8 +43,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> Ite
         for series_id in range(1, 10):  # the ninth has no readings
             device, measurement = name_of(series_id)
             connection.execute(insert(series).values(id=series_id, device_id=device, measurement=measurement))
-        columns = [column.name for column in reading.columns]
-        connection.execute(insert(reading), [dict(zip(columns, row, strict=True)) for row in rows])
+        insert_readings(connection, rows)
         yield connection
 
 
@@ -120,4 +121,4 @@ def test_a_page_of_many_series_does_not_walk_through_all_readings(connection: Co
     query = readings._between(ReadingFilter(0, 2**62), START_US, START_US + 1, None, 100)
     statement = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
     plan = [row[3] for row in connection.execute(text(f"EXPLAIN QUERY PLAN {statement}"))]
-    assert any("SEARCH reading USING PRIMARY KEY (series_id=? AND at_us>? AND at_us<?)" in step for step in plan), plan
+    assert any("SEARCH pack USING PRIMARY KEY (group_no=? AND at_us>? AND at_us<?)" in step for step in plan), plan
