@@ -56,7 +56,8 @@ series = Table(
 )
 
 PACKED = 4
-"""Series that share a group: a device's series are numbered on, and the number of a group is theirs divided by this."""
+"""Series of a group: measurements of one device that come in the same messages. A group's number is its series' number
+divided by this."""
 
 pack = Table(
     "pack",  # what one message said of the series of a group; null: nothing

@@ -117,7 +117,7 @@ class Sources:
         groups: dict[int, list[int]] = {}
         for index, measurement in enumerate(names):
             if measurement not in source.series:
-                self._new_series(transaction, source, measurement)
+                self._new_series(transaction, source, measurement, names)
             group_no, place = divmod(source.series[measurement], PACKED)
             groups.setdefault(group_no, [-1] * PACKED)[place] = index
         layout = tuple(
@@ -128,23 +128,26 @@ class Sources:
         source.layouts[names] = layout
         return layout
 
-    def _new_series(self, transaction: Transaction, source: Source, measurement: str) -> None:
+    def _new_series(self, transaction: Transaction, source: Source, measurement: str, names: tuple[str, ...]) -> None:
         if len(source.series) >= MAX_SERIES:
             raise DecodeError(f"the device has {MAX_SERIES} measurements already; it may not invent more")
-        number = max(source.series.values(), default=-1) + 1
-        if number % PACKED == 0:  # the device's last group is full, or there is none
-            number = self._next_group(transaction.connection) * PACKED
-        entry = Series(number, source.device.id, measurement)
+        entry = Series(self._place(transaction.connection, source, names), source.device.id, measurement)
         transaction.connection.exec_driver_sql(self._statements.series, (entry.id, entry.device_id, entry.measurement))
         source.series[measurement] = entry.id
         source.due_hour = None
         transaction.committed.new_series.append(entry)
 
-    def _next_group(self, connection: Connection) -> int:
+    def _place(self, connection: Connection, source: Source, names: tuple[str, ...]) -> int:
+        """Returns a number in a group that has measurements of the same message, for then few packs have gaps, else
+        the first one of a new group."""
+        for group_no in {source.series[name] // PACKED for name in names if name in source.series}:
+            last = max(number for number in source.series.values() if number // PACKED == group_no)
+            if last % PACKED < PACKED - 1:
+                return last + 1
         if self._last_group is None:
             self._last_group = (connection.execute(select(func.max(series.c.id))).scalar() or 0) // PACKED
         self._last_group += 1
-        return self._last_group
+        return self._last_group * PACKED
 
     def note_due(self, transaction: Transaction, source: Source, hour: int) -> None:
         """Notes that this hour of the device's series is to be rolled up."""

@@ -66,6 +66,14 @@ async def test_values_go_to_their_own_series_whatever_a_message_has_and_in_which
     assert shared == []
 
 
+async def test_measurements_that_come_alone_share_no_pack(store: WritingStore) -> None:
+    """Who looks for the last value of one that is rare does not walk over those that are frequent."""
+    for measured in ({"temperature_c": 21.0, "humidity_pct": 40.0}, {"battery_pct": 90.0}, {"co2_ppm": 700.0}):
+        await store.take(telemetry("d1", values(**measured)))
+    rows = await store.rows("SELECT group_concat(measurement) FROM series GROUP BY id / 4")
+    assert rows == [("temperature_c,humidity_pct",), ("battery_pct",), ("co2_ppm",)]
+
+
 async def test_two_values_of_one_time_are_both_kept(store: WritingStore) -> None:
     stamped = json.dumps({"at": now_us() // 1000, "values": {"temperature_c": 1}})
     await store.take(telemetry("d1", stamped), telemetry("d1", stamped.replace(": 1}", ": 2}")))
