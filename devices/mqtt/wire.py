@@ -22,7 +22,7 @@ from mqtt5 import (
     UnsubscribePacket,
 )
 
-from devices.mqtt.errors import MalformedPacket, PacketTooLarge, ProtocolError
+from devices.mqtt.errors import MalformedPacket, PacketTooLarge, ProtocolError, QuotaExceeded
 from devices.mqtt.topics import filter_fault, name_fault, text_fault
 
 Acknowledgement: TypeAlias = PubAckPacket | PubRecPacket | PubRelPacket | PubCompPacket
@@ -154,15 +154,20 @@ class KnownFields:
             self.properties.add(data[at : at + 1 + data[at]])
 
 
+MAX_FILTERS: Final = 10_000
+"""In one packet. The smallest has four bytes, so a large packet could hold the event loop for a third of a second."""
+
+
 class Reader:
     """Reads the fields of one packet in `data[at:end]`; raises MalformedPacket where they cannot be read."""
 
-    __slots__ = ("at", "data", "end")
+    __slots__ = ("at", "data", "end", "filters")
 
     def __init__(self, data: bytes, at: int, end: int) -> None:
         self.data = data
         self.at = at
         self.end = end
+        self.filters = 0
 
     def take(self, size: int) -> int:
         """Moves on by `size` bytes and returns where they begin."""
@@ -217,6 +222,9 @@ class Reader:
 
     def filter(self) -> str:
         """A topic filter, which a client subscribes to."""
+        self.filters += 1
+        if self.filters > MAX_FILTERS:
+            raise QuotaExceeded(f"more than {MAX_FILTERS} topic filters in a packet")
         topic_filter = self._unicode()
         fault = filter_fault(topic_filter)
         if fault is not None:

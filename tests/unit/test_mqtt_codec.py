@@ -141,6 +141,17 @@ def test_a_connect_with_user_properties_without_end_is_refused() -> None:
     assert farewell(decoder.failure, Version.V5, is_accepted=False) == b"\x20\x03\0\x97\0"
 
 
+@pytest.mark.parametrize("version", list(Version))
+@pytest.mark.parametrize(("first", "options"), [(0x82, b"\0"), (0xA2, b"")], ids=["SUBSCRIBE", "UNSUBSCRIBE"])
+def test_a_packet_with_filters_without_end_is_refused(version: Version, first: int, options: bytes) -> None:
+    decoder = connected(version, max_packet_size=1 << 20)
+    head = b"\0\1\0" if version is Version.V5 else b"\0\1"
+    for count, is_taken in ((10_000, True), (10_001, False)):
+        body = head + (b"\0\1t" + options) * count
+        assert bool(decoder.feed(bytes((first,)) + write_variable(len(body)) + body)) is is_taken
+    assert isinstance(decoder.failure, QuotaExceeded)
+
+
 def test_a_limit_that_leaves_no_room_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="256"):
         Decoder(255)
