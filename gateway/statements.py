@@ -19,8 +19,8 @@ from devices.tables import (
 )
 from gateway.tables import fact, outbox
 
-ROWS_A_STATEMENT = 100
-"""Of `many_packs`."""
+ROWS_A_STATEMENT = (1000, 100)
+"""Of `many_packs`, the most first."""
 
 
 def driver_text(statement: ClauseElement, dialect: Dialect) -> str:
@@ -33,7 +33,7 @@ class Statements:
     """Parameters of each are tuples in the order of the table's columns."""
 
     pack: str
-    many_packs: str
+    many_packs: tuple[tuple[int, str], ...]  # rows, and the statement for as many
     series: str
     dead_letter: str
     kept_frame: str
@@ -63,7 +63,7 @@ def compile_for(dialect: Dialect, journal: Mapping[str, ClauseElement]) -> State
     row = one[one.rindex("(") :]
     return Statements(
         pack=one,
-        many_packs=one + f", {row}" * (ROWS_A_STATEMENT - 1),
+        many_packs=tuple((rows, one + f", {row}" * (rows - 1)) for rows in ROWS_A_STATEMENT),
         series=driver_text(insert(series), dialect),
         dead_letter=without_id(dead_letter),
         kept_frame=without_id(kept_frame),

@@ -9,7 +9,7 @@ from devices.frame import Frame
 from gateway.bounded import ByteCap
 from gateway.committed import Committed, Pack
 from gateway.source import Source
-from gateway.statements import ROWS_A_STATEMENT, Statements
+from gateway.statements import Statements
 
 
 class Transaction:
@@ -73,9 +73,11 @@ class Transaction:
         """In the order of the table, so that the packs of a group go to one page one after the other. Many rows a
         statement: the driver gives the event loop's thread a turn once a statement, not once a row."""
         packs = sorted(packs)
-        whole = len(packs) - len(packs) % ROWS_A_STATEMENT
-        for start in range(0, whole, ROWS_A_STATEMENT):
-            parameters = tuple(chain.from_iterable(packs[start : start + ROWS_A_STATEMENT]))
-            self.connection.exec_driver_sql(statements.many_packs, parameters)
-        if whole < len(packs):
-            self.connection.exec_driver_sql(statements.pack, packs[whole:])
+        start = 0
+        for size, statement in statements.many_packs:
+            while len(packs) - start >= size:
+                parameters = tuple(chain.from_iterable(packs[start : start + size]))
+                self.connection.exec_driver_sql(statement, parameters)
+                start += size
+        if start < len(packs):
+            self.connection.exec_driver_sql(statements.pack, packs[start:])
