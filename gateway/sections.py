@@ -234,7 +234,7 @@ class Bridge(Section):
         description="PEM file of the CA that signed the broker's certificate; none: the system's",
     )
     subscribe: TopicFilters = Field(
-        default=("sg/+/telemetry", "sg/+/tap", "sg/+/status"),
+        default=("sg/+/telemetry", "sg/+/tap", "sg/+/status", "sg/+/cmd/+/ack"),
         description="Topic filters to take in",
     )
     receive_max: int = Field(
