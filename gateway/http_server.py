@@ -46,8 +46,8 @@ class _Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if self._deadline is None:
-            self._expect_piece()
+        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
+            self._expect_piece()  # not while an answer is under way: an empty line may follow a request
         self._framing_bytes += len(data)
         super().data_received(data)
         if self._framing_bytes > MAX_FRAMING_BYTES and not self.transport.is_closing():
