@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Connection, Engine, select
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError
 
 from devices.mqtt import journal
@@ -22,13 +21,13 @@ from gateway.clockwatch import ClockWatch
 from gateway.committed import Committed
 from gateway.configuration import Configuration
 from gateway.discovery import Discovery
+from gateway.facts import read_fact, write_fact
 from gateway.ingest import Ingest
 from gateway.sources import Sources
 from gateway.statements import compile_for
 from gateway.store import database, reserve
 from gateway.store.store import Store
 from gateway.store.writer import Writer
-from gateway.tables import fact
 
 log = structlog.get_logger("gateway")
 
@@ -81,11 +80,11 @@ async def open_core(
         ensure_admin_key(connection, data / "admin.key", wall_us())
         registry.refresh(connection)
         catalogue.load(connection)
-        newest = connection.execute(select(fact.c.value).where(fact.c.name == "clock_high_us")).scalar()
+        newest_us = read_fact(connection, "clock_high_us")
         run_no = _next_run_no(connection, wall_us())
     _note_run(engine, run_no)
     reserve.keep(path)
-    clock = ClockWatch(int(newest or 0))
+    clock = ClockWatch(newest_us)
     clock.judge(wall_us(), monotonic_us())
     dead_letters = ByteCap(dead_letter, settings.dead_letter_bytes)
     kept_frames = ByteCap(kept_frame, settings.kept_frame_bytes)
@@ -126,25 +125,19 @@ async def open_core(
 
 def write_clock(connection: Connection, now_us: int) -> None:
     """Notes the newest time that the gateway believes, for the next start."""
-    _write_fact(connection, "clock_high_us", now_us)
+    write_fact(connection, "clock_high_us", now_us)
 
 
 def _next_run_no(connection: Connection, now_us: int) -> int:
     """Returns the µs of this start, or more if the clock went back since a run that was noted."""
-    noted = connection.execute(select(fact.c.value).where(fact.c.name == "run_no")).scalar()
-    return max(now_us, int(noted or 0) + 1)
+    return max(now_us, read_fact(connection, "run_no") + 1)
 
 
 def _note_run(engine: Engine, run_no: int) -> None:
     try:
         with engine.begin() as connection:
-            _write_fact(connection, "run_no", run_no)
+            write_fact(connection, "run_no", run_no)
     except DatabaseError as error:
         if not database.is_outage(error):
             raise
         log.warning("run_not_noted", reason=str(error.orig))  # a full disk is no reason not to start
-
-
-def _write_fact(connection: Connection, name: str, value: int) -> None:
-    statement = sqlite_insert(fact).values(name=name, value=str(value))
-    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": str(value)}))

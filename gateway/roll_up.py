@@ -13,13 +13,13 @@ import time
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select, text, update
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from devices.clock import DAY_US, HOUR_US, SECOND_US
 from devices.tables import PACK_VALUES, PACKED, pack, reading_1m, roll_up_due, seen, series, tap
 from gateway.alerts.tables import forget_resolved
+from gateway.facts import read_fact, write_fact
 from gateway.store.store import Store
-from gateway.tables import audit, fact, idempotency, outbox
+from gateway.tables import audit, idempotency, outbox
 
 GRACE_US = 30 * SECOND_US
 """An hour is rolled up this long after its end, so that most of its late readings are in."""
@@ -68,9 +68,7 @@ class RawEdge:
 
 def raw_edge(connection: Connection) -> RawEdge:
     """Returns where single readings begin; (0, 0) as long as none were ever deleted."""
-    names = ("raw_edge_us", "raw_edge_frame_no")
-    found = dict(connection.execute(select(fact.c.name, fact.c.value).where(fact.c.name.in_(names))).tuples().all())
-    return RawEdge(*(int(found.get(name, 0)) for name in names))
+    return RawEdge(read_fact(connection, "raw_edge_us"), read_fact(connection, "raw_edge_frame_no"))
 
 
 def roll_up_some(connection: Connection, now_us: int, for_s: float) -> bool:
@@ -164,10 +162,8 @@ def _must_wait_for_roll_ups(connection: Connection, edge_us: int) -> bool:
         return False
     if _roll_up_before(connection, edge_us, STEP_S):
         return True
-    last = connection.execute(select(fact.c.value).where(fact.c.name == "last_frame_no")).scalar()
-    for name, value in (("raw_edge_us", str(edge_us)), ("raw_edge_frame_no", last or "0")):
-        statement = sqlite_insert(fact).values(name=name, value=value)
-        connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+    write_fact(connection, "raw_edge_us", edge_us)
+    write_fact(connection, "raw_edge_frame_no", read_fact(connection, "last_frame_no"))
     return False
 
 

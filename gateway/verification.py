@@ -29,8 +29,9 @@ from devices.tables import (
     series,
     tap,
 )
+from gateway.facts import read_fact
 from gateway.store.database import open_engine
-from gateway.tables import card, fact, person
+from gateway.tables import card, person
 
 MAX_PROBLEMS = 20
 """Problems of one check that are described; the rest are counted."""
@@ -119,7 +120,7 @@ def _distinct(connection: Connection, column: Column[int]) -> Iterator[int]:
 
 def check_packs(connection: Connection) -> tuple[int, list[str]]:
     """No pack bears a frame number that was never given out, or a clock that does not exist."""
-    given = int(connection.execute(select(fact.c.value).where(fact.c.name == "last_frame_no")).scalar() or 0)
+    given = read_fact(connection, "last_frame_no")
     wrong_clock = case((pack.c.clock.not_in([clock.value for clock in Clock]), 1))
     readings, newest, wrong = connection.execute(
         select(

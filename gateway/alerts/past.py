@@ -19,7 +19,7 @@ from gateway.alerts.tables import (
     load_rules,
 )
 from gateway.committed import Reading, Series
-from gateway.tables import fact
+from gateway.facts import read_fact
 
 TAIL = 100
 """Readings of a series that are looked through; more than that many that no engine saw are thinned to
@@ -80,7 +80,7 @@ def load_tail(connection: Connection, wanted: Iterable[Series], progress: Progre
     A reading whose clock is unknown is not among the missed ones: it may have come out of a broker's retained
     store. Nothing was missed if there was no engine before.
     """
-    last_frame_no = connection.execute(select(fact.c.value).where(fact.c.name == "last_frame_no")).scalar()
+    last_frame_no = read_fact(connection, "last_frame_no")
     end = select(reading).where(reading.c.series_id == bindparam("series"))
     end = end.order_by(reading.c.at_us.desc(), reading.c.frame_no.desc()).limit(TAIL)
     newest_us: dict[tuple[str, str], int] = {}
@@ -93,4 +93,4 @@ def load_tail(connection: Connection, wanted: Iterable[Series], progress: Progre
             if row.clock != Clock.UNKNOWN:
                 missed.append((row.series_id, row.at_us, row.frame_no, row.value, row.clock))
     missed.sort(key=lambda row: row[2])
-    return Tail(newest_us, missed), max(progress.frame_no, int(last_frame_no or 0))
+    return Tail(newest_us, missed), max(progress.frame_no, last_frame_no)

@@ -12,8 +12,9 @@ SIZE_BYTES: Final = 64 << 10
 def keep(database: Path) -> None:
     """Takes room beside the database unless that was done before; harmless if there is none."""
     path = _path(database)
-    if path.exists():
-        return
+    with suppress(OSError):
+        if path.stat().st_size >= SIZE_BYTES:
+            return
     with suppress(OSError):
         file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:

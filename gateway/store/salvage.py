@@ -24,13 +24,25 @@ KINDS: Final = {"TEXT": str, "BLOB": bytes, "INTEGER": int, "BIGINT": int, "SMAL
 """What a column of a type holds. SQLite does not look: in a damaged page anything may stand anywhere."""
 
 
+UNFIT_FACTS: Final = """
+    DELETE FROM fact WHERE name LIKE 'raw_edge%' OR value GLOB '*[^0-9]*' OR length(value) NOT BETWEEN 1 AND 18
+"""
+"""What is no number any more; and where single readings began, for there are none now."""
+
+UNFIT_SERIES: Final = "DELETE FROM series WHERE id NOT BETWEEN 0 AND 1 << 40"
+"""New ones are numbered from the highest on."""
+
+
 class _Unreadable(Exception):
     """The rows end here, though there may be more."""
 
 
 def salvage(damaged: Path, target: sqlite3.Connection) -> int:
     """Copies the rows that can be read; returns how many. Raises sqlite3.DatabaseError if `target` takes no more."""
-    return sum(_copy(damaged, target, table) for table in SALVAGED)
+    copied = sum(_copy(damaged, target, table) for table in SALVAGED)
+    target.execute(UNFIT_FACTS)
+    target.execute(UNFIT_SERIES)
+    return copied
 
 
 def _copy(damaged: Path, target: sqlite3.Connection, table: str) -> int:

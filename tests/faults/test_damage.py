@@ -73,7 +73,7 @@ def without_readings(file: Path, page: int) -> None:
 
 
 def root_of_readings(gateway: GatewayProcess) -> int:
-    [(page,)] = rows(gateway.data, "SELECT rootpage FROM sqlite_master WHERE name = 'reading'")
+    [(page,)] = rows(gateway.data, "SELECT rootpage FROM sqlite_master WHERE name = 'pack'")
     return int(str(page))
 
 
@@ -203,10 +203,14 @@ async def test_rows_that_cannot_be_are_left_behind_when_the_others_are_carried_o
         connection.execute("UPDATE tap SET at_us = 'now' WHERE id = 1")
         connection.execute("UPDATE tap SET boot = CAST(x'ff' AS TEXT) WHERE id = 2")
         connection.execute("UPDATE tap SET kind = 7 WHERE id = 3")
+        connection.execute("INSERT INTO fact VALUES ('clock_high_us', '17x95'), ('raw_edge_us', '3600000000')")
+        connection.execute("INSERT INTO series VALUES (?, 'd1', 'temperature_c')", (2**62,))
     connection.close()
     database.mark_damaged(file)
     async with writing_store(tmp_path) as store:
         assert await store.rows("SELECT id FROM tap") == [(3,), (4,)]  # a text column makes a text of a number
+        assert await store.rows("SELECT name FROM fact") == [("last_frame_no",)]
+        assert await store.rows("SELECT id FROM series") == []
 
 
 def damaged(whole: bytes, choices: random.Random) -> bytes:
