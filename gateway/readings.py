@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, select, tuple_
 
-from devices.tables import reading, series
+from devices.tables import reading, reading_1h, roll_up_due, series
 from gateway import rfc3339
 from gateway.page import Page, page_of
 
@@ -118,7 +118,6 @@ def latest(connection: Connection, device_id: str | None, after_series: int | No
     found = connection.execute(query.limit(limit + 1)).all()
     some = query.limit(limit).subquery()
     inner = reading.alias()
-    newest = select(inner.c.at_us).where(inner.c.series_id == some.c.id).order_by(inner.c.at_us.desc()).limit(1)
     last_frame = select(func.max(inner.c.frame_no)).where(
         inner.c.series_id == some.c.id, inner.c.at_us == reading.c.at_us
     )
@@ -126,12 +125,28 @@ def latest(connection: Connection, device_id: str | None, after_series: int | No
         select(some.c.device_id, some.c.measurement, reading)
         .select_from(some.join(reading, reading.c.series_id == some.c.id))
         .where(
-            reading.c.at_us == newest.correlate(some).scalar_subquery(),
+            reading.c.at_us == _newest_us(some.c.id),
             reading.c.frame_no == last_frame.correlate(some, reading).scalar_subquery(),
         )
         .order_by(some.c.id)
     )
     return Page([_from_row(row) for row in rows], found[limit - 1].id if len(found) > limit else None)
+
+
+def _newest_us(series_id: ColumnElement[int]) -> ColumnElement[int]:
+    """Returns the time of a series' newest single reading: it is in an hour that is due, or in the last one that was
+    rolled up. So nobody walks over all packs of a group for a series that has stopped."""
+    due_us = select(func.min(roll_up_due.c.hour_us)).where(roll_up_due.c.series_id == series_id).scalar_subquery()
+    rolled_us = select(func.max(reading_1h.c.start_us)).where(reading_1h.c.series_id == series_id).scalar_subquery()
+
+    def newest(*within: ColumnElement[bool]) -> ColumnElement[int]:
+        query = select(inner.c.at_us).where(inner.c.series_id == series_id, *within)
+        return query.order_by(inner.c.at_us.desc()).limit(1).scalar_subquery()
+
+    inner = reading.alias()
+    return func.coalesce(
+        newest(inner.c.at_us >= due_us), newest(inner.c.at_us >= rolled_us, inner.c.at_us < rolled_us + HOUR_US)
+    )
 
 
 def in_windows(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devices.clock import DAY_US, HOUR_US, SECOND_US
-from gateway import schedule
+from gateway import readings, schedule
 from gateway.configuration import Configuration
 from gateway.roll_up import PRUNE_ROWS, prune_once, roll_up_once, roll_up_some
 from tests.eventually import eventually
@@ -74,6 +74,24 @@ async def test_a_late_reading_makes_its_hour_anew(store: WritingStore) -> None:
     await measure(store, (start_us + MINUTE_US, 4.0))
     await roll_up_once(store.store, now_us())
     assert await hours(store) == [(2, 1.0, 4.0, 5.0, 4.0)]
+
+
+async def test_the_latest_reading_is_found_in_hours_that_are_rolled_up_and_in_those_that_are_due(
+    store: WritingStore,
+) -> None:
+    async def latest() -> list[float]:
+        page = await store.store.read(lambda connection: readings.latest(connection, "d1", None, 10))
+        return [item.value for item in page.items]
+
+    start_us = hour_ago(3)
+    await measure(store, (start_us, 1.0), (start_us + HOUR_US, 2.0))
+    assert await latest() == [2.0]
+    await roll_up_once(store.store, now_us())
+    assert await latest() == [2.0]
+    await measure(store, (start_us - DAY_US, 3.0))  # late: its hour is due, and older than what is rolled up
+    assert await latest() == [2.0]
+    await measure(store, (now_us(), 4.0))
+    assert await latest() == [4.0]
 
 
 async def test_pruning_leaves_the_roll_ups_and_deletes_whole_hours(store: WritingStore) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, insert, text
 
-from devices.tables import series
+from devices.tables import roll_up_due, series
 from gateway import readings, rfc3339
-from gateway.readings import CLOCK_LABELS, Position, Reading, ReadingFilter
+from gateway.readings import CLOCK_LABELS, HOUR_US, Position, Reading, ReadingFilter
 from tests.packed import insert_readings
 from tests.unit.school_database import START_US, opened
 
@@ -44,6 +44,8 @@ def connection(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> Ite
             device, measurement = name_of(series_id)
             connection.execute(insert(series).values(id=series_id, device_id=device, measurement=measurement))
         insert_readings(connection, rows)
+        due = {(row[0], row[1] // HOUR_US * HOUR_US) for row in rows}
+        connection.execute(insert(roll_up_due), [{"series_id": one, "hour_us": hour_us} for one, hour_us in due])
         yield connection
 
 
