@@ -244,6 +244,11 @@ class Registry:
             log.error("device_unreadable", device_id=device_id, hint="its entry is skipped; the other devices work")
         return True
 
+    def read_again(self, connection: Connection) -> None:
+        """Reads the table, though its revision may seem to be known."""
+        self.revision = -1
+        self.refresh(connection)
+
     def authenticate(self, device_id: str, secret: bytes) -> Device | None:
         """Returns the active device that signs in with this secret, or None. Takes the same time either way."""
         found = self.devices.get(device_id)

@@ -19,10 +19,11 @@ from gateway.attendance import store_tap
 from gateway.bounded import ByteCap
 from gateway.committed import Committed
 from gateway.discovery import Discovery
+from gateway.facts import read_fact
 from gateway.source import Source
 from gateway.sources import Sources
 from gateway.statements import Statements
-from gateway.tables import command, fact
+from gateway.tables import command
 from gateway.transaction import Transaction
 
 MAX_PLANS = 50_000
@@ -59,9 +60,8 @@ class Ingest:
     def apply(self, connection: Connection, intakes: list[Intake]) -> Committed:
         """See `gateway.store.writer.Ingest`."""
         if self._last_frame_no is None:
-            found = connection.execute(select(fact.c.value).where(fact.c.name == "last_frame_no")).scalar()
-            self._last_frame_no = int(found or 0)
-        if self._sources.follow_registry():
+            self._last_frame_no = read_fact(connection, "last_frame_no")
+        if self._sources.follow_registry(connection):
             self._plans.clear()
         transaction = Transaction(connection, self._now_us(), is_clock_right=self._is_clock_right())
         plans = self._plans
@@ -150,6 +150,8 @@ class Ingest:
 
     def _command_ack(self, source: Source, name: str, transaction: Transaction, frame: Frame, _number: int) -> None:
         """The oldest command of this name that the device has not answered yet is answered."""
+        if frame.is_retained:
+            raise DecodeError("a retained answer: it may be older than the command")
         answer = native.decode_command_ack(name, frame.payload)
         oldest = (
             select(command.c.id)

@@ -34,16 +34,21 @@ class Sources:
         self._note_stamp = note_stamp
         self._sources: dict[str, Source] = {}
         self._revision = -1
+        self._must_read_registry = False
         self._last_group: int | None = None
 
     def forget(self) -> None:
-        """Drops everything; it is read again when needed."""
+        """Drops everything; it is read again when needed. The registry, too, may have read what was rolled back."""
         self._sources.clear()
+        self._must_read_registry = True
         self._revision = -1
         self._last_group = None
 
-    def follow_registry(self) -> bool:
+    def follow_registry(self, connection: Connection) -> bool:
         """Takes in what changed in the registry since the last call; returns whether anything did."""
+        if self._must_read_registry:
+            self._must_read_registry = False
+            self._registry.read_again(connection)
         if self._registry.revision == self._revision:
             return False
         self._revision = self._registry.revision

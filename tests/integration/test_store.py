@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, text
 
 from devices.frame import Frame, Intake, Presence, Refusal
 from gateway import cards, people, replay
 from gateway.committed import Committed
 from gateway.errors import NotFound, Unavailable
+from gateway.facts import write_fact
 from gateway.ingest import Ingest
 from gateway.store import database
+from gateway.tables import command
 from tests.writing_store import SCHOOL_KEY, WritingStore, frame, now_us, telemetry, writing_store
 
 DAY_US = 86_400_000_000
@@ -413,6 +415,57 @@ async def test_while_the_disk_is_full_nothing_is_acknowledged_and_it_recovers_by
             await done.wait()
         assert store.store.status.failure is None
         assert await store.rows("SELECT count(*) FROM dead_letter") == [(20,)]
+
+
+class Failing(Ingest):
+    """The first transaction with frames fails after all of its work, as one that the disk refuses."""
+
+    has_failed = False
+
+    def __init__(self, inner: Ingest) -> None:
+        self.__dict__ = inner.__dict__
+
+    def apply(self, connection: Connection, intakes: list[Intake]) -> Committed:
+        committed = super().apply(connection, intakes)
+        if intakes and not self.has_failed:
+            self.has_failed = True
+            connection.execute(text("PRAGMA max_page_count = 1"))
+            connection.execute(text("CREATE TABLE too_much (id INTEGER PRIMARY KEY)"))
+        connection.execute(text("PRAGMA max_page_count = 1000000"))
+        return committed
+
+
+async def test_a_device_that_was_found_in_a_transaction_that_failed_is_found_again(tmp_path: Path) -> None:
+    async with writing_store(tmp_path, wrap=Failing) as store:
+        await store.take(telemetry("new-a", values(1)), telemetry("new-b", values(1)))
+        assert store.store.status.failed_commits_total == 1
+        assert await store.rows("SELECT id FROM device ORDER BY 1") == [("new-a",), ("new-b",)]
+        assert await store.rows("SELECT device_id FROM kept_frame ORDER BY 1") == [("new-a",), ("new-b",)]
+
+
+async def test_a_retained_answer_answers_no_command(store: WritingStore) -> None:
+    await store.store.write(
+        lambda connection: connection.execute(
+            insert(command).values(id="c", device_id="d1", name="reboot", payload=b"", created_us=1)
+        )
+    )
+    old = Frame("sg/d1/cmd/reboot/ack", b'{"ok":true}', now_us(), None, is_retained=True)
+    intake = await store.take(old)
+    assert intake.refused == ["a retained answer: it may be older than the command"]
+    assert await store.rows("SELECT acknowledged_us FROM command") == [(None,)]
+    await store.take(frame("sg/d1/cmd/reboot/ack", '{"ok":true}'))
+    assert await store.rows("SELECT answer FROM command WHERE acknowledged_us IS NOT NULL") == [(b'{"ok":true}',)]
+
+
+async def test_a_fact_that_is_no_number_any_more_stops_nothing(tmp_path: Path) -> None:
+    async with writing_store(tmp_path) as store:
+        await store.add_device("d1")
+        await store.store.write(lambda connection: write_fact(connection, "last_frame_no", 17))
+        await store.store.write(
+            lambda connection: connection.execute(text("UPDATE fact SET value = '1' || char(2) || '7'"))
+        )
+        await store.take(telemetry("d1", values(1)))
+        assert await store.rows("SELECT count(*) FROM reading") == [(1,)]
 
 
 async def test_a_damaged_file_is_set_aside_named_and_survived(tmp_path: Path) -> None:

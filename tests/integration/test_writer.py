@@ -133,7 +133,7 @@ async def test_damage_met_by_a_write_ends_the_writing(tmp_path: Path) -> None:
 
         def overwrite(connection: Connection) -> None:
             connection.execute(text("PRAGMA writable_schema = ON"))
-            connection.execute(text("UPDATE sqlite_master SET rootpage = 1000000 WHERE name = 'reading'"))
+            connection.execute(text("UPDATE sqlite_master SET rootpage = 1000000 WHERE name = 'pack'"))
             connection.execute(text("PRAGMA writable_schema = RESET"))
 
         await store.store.write(overwrite)
