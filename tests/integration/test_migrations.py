@@ -79,3 +79,46 @@ def test_a_database_of_an_older_revision_is_migrated_with_what_is_in_it(tmp_path
         assert_as_described(connection)
         assert connection.execute(text("SELECT device_id FROM tap")).scalars().all() == ["d"]
     engine.dispose()
+
+
+def test_readings_of_an_older_revision_become_packs_and_keep_their_series(tmp_path: Path) -> None:
+    path = tmp_path / database.FILE_NAME
+    engine = database.open_engine(path)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    named = [(1, "a", "temperature_c"), (2, "b", "temperature_c"), (3, "a", "humidity_pct"), (4, "b", "co2_ppm")]
+    named += [(number, "b", f"more_{number}") for number in range(5, 9)]
+    values = [(series_id, 1000 * frame_no, frame_no, series_id + frame_no / 10, 1) for series_id, *_ in named
+              for frame_no in (1, 2)]  # fmt: skip
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for row in named:
+            connection.exec_driver_sql("INSERT INTO series VALUES (?, ?, ?)", row)
+        for reading in values:
+            connection.exec_driver_sql("INSERT INTO reading VALUES (?, ?, ?, ?, ?)", reading)
+        for series_id, *_ in named:
+            connection.exec_driver_sql("INSERT INTO roll_up_due VALUES (?, 0)", (series_id,))
+            for table in ("reading_1m", "reading_1h"):
+                bucket = (series_id, 0, 1, 0.0, 0.0, series_id, 0.0)
+                connection.exec_driver_sql(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)", bucket)
+    engine.dispose()
+    assert database.prepare(path).set_aside is None
+    engine = database.open_engine(path)
+    with engine.connect() as connection:
+        assert_as_described(connection)
+        of = {number: (device_id, measurement) for number, device_id, measurement in named}
+        found = connection.exec_driver_sql(
+            "SELECT device_id, measurement, at_us, frame_no, value, clock FROM reading JOIN series ON id = series_id"
+        )
+        assert sorted(map(tuple, found)) == sorted((*of[row[0]], *row[1:]) for row in values)
+        for table in ("reading_1m", "reading_1h"):
+            sums = connection.exec_driver_sql(
+                f"SELECT device_id, measurement, sum FROM {table} JOIN series ON id = series_id"
+            )
+            assert sorted(map(tuple, sums)) == sorted((*of[number], number) for number in of)
+        due = connection.exec_driver_sql("SELECT count(*) FROM roll_up_due JOIN series ON id = series_id").scalar()
+        assert due == len(named)
+        shared = connection.exec_driver_sql("SELECT count(DISTINCT device_id) FROM series GROUP BY id / 4").scalars()
+        assert set(shared) == {1}
+    engine.dispose()

@@ -6,16 +6,6 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
-READINGS = """
-    CREATE VIEW reading AS
-    SELECT series_id, at_us, frame_no, value, clock
-      FROM (SELECT series.id AS series_id, pack.at_us, pack.frame_no, pack.clock,
-                   CASE series.id % 4 WHEN 0 THEN value_0 WHEN 1 THEN value_1 WHEN 2 THEN value_2 ELSE value_3 END
-                   AS value
-              FROM series JOIN pack ON pack.group_no = series.id / 4) AS placed
-     WHERE value IS NOT NULL
-"""
-
 
 def upgrade() -> None:
     op.create_table(
@@ -74,16 +64,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_kept_frame_device_id"), "kept_frame", ["device_id"], unique=False)
     op.create_table(
-        "pack",
-        sa.Column("group_no", sa.BigInteger(), autoincrement=False, nullable=False),
+        "reading",
+        sa.Column("series_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at_us", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("frame_no", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
         sa.Column("clock", sa.SmallInteger(), nullable=False),
-        sa.Column("value_0", sa.Float(), nullable=True),
-        sa.Column("value_1", sa.Float(), nullable=True),
-        sa.Column("value_2", sa.Float(), nullable=True),
-        sa.Column("value_3", sa.Float(), nullable=True),
-        sa.PrimaryKeyConstraint("group_no", "at_us", "frame_no"),
+        sa.PrimaryKeyConstraint("series_id", "at_us", "frame_no"),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -345,4 +332,3 @@ def upgrade() -> None:
         sa.Column("updated_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.execute(READINGS)
