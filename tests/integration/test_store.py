@@ -430,7 +430,7 @@ class Failing(Ingest):
         if intakes and not self.has_failed:
             self.has_failed = True
             connection.execute(text("PRAGMA max_page_count = 1"))
-            connection.execute(text("CREATE TABLE too_much (id INTEGER PRIMARY KEY)"))
+            connection.execute(text("CREATE TABLE too_much AS SELECT zeroblob(1000000) AS data"))
         connection.execute(text("PRAGMA max_page_count = 1000000"))
         return committed
 
