@@ -21,6 +21,7 @@ COPY gateway gateway
 COPY devices devices
 COPY ledger ledger
 COPY xr_assets xr_assets
+COPY foundation foundation
 COPY api api
 COPY firmware_sim firmware_sim
 RUN cd api/web && PATH="/opt/schoolgate/bin:$PATH" npm run build

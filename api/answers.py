@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from api import cursors
-from gateway.page import Page
+from gateway.store.page import Page
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -17,7 +17,7 @@ P = TypeVar("P")
 class Listing(BaseModel, Generic[T]):
     """A page of a list. `next` goes into `after` to get the next page; null if this is the last one.
 
-    For the OpenAPI document; what is sent is made by `listing`.
+    For the OpenAPI document; what is sent is made by `paged`.
     """
 
     items: list[T]
@@ -33,7 +33,7 @@ class Answer(Response):
         return msgspec.json.encode(content)
 
 
-def listing(page: Page[T, P], position: Callable[[P], Sequence[int | str]]) -> Answer:
+def paged(page: Page[T, P], position: Callable[[P], Sequence[int | str]]) -> Answer:
     """Returns a page as `Listing` describes it. `position`: what the cursor is written from."""
     cursor = None if page.next is None else cursors.write(position(page.next))
     return Answer({"items": page.items, "next": cursor})

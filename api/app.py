@@ -9,27 +9,14 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import (
-    alerts,
-    audit,
-    dead_letters,
-    devices,
-    health,
-    keys,
-    live,
-    people,
-    problems,
-    readings,
-    rules,
-    status,
-    taps,
-)
+from api import problems
 from api.auth import Gate
 from api.edge import Edge
 from api.idempotency import Idempotency
 from api.pages import Pages
 from api.parts import Parts
 from api.refusals import Refusals
+from api.routes import alerts, audit, dead_letters, devices, health, keys, live, people, readings, rules, status, taps
 
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     room.router

@@ -19,8 +19,8 @@ from starlette.responses import Response
 from api.parts import Parts
 from api.problems import Problem
 from api.refusals import Refusals
-from gateway import keys
-from gateway.keys import Key, Permission
+from gateway.access import keys
+from gateway.access.keys import Key, Permission
 from gateway.store.store import Store
 
 BELIEVED_S: Final = 1.0

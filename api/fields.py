@@ -6,7 +6,7 @@ from fastapi import Header, Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from devices.registry import DEVICE_ID, KIND
-from gateway import rfc3339
+from foundation import rfc3339
 
 MAX_INT: Final = 2**63 - 1
 LAST_US: Final = 4_102_444_800_000_000

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from devices.registry import Registry
 from gateway.alerts.stage import AlertStage
-from gateway.live import Hub
-from gateway.status import Status
+from gateway.health.figures import Status
+from gateway.live.hub import Hub
 from gateway.store.store import Store
 
 DIST: Final = Path(__file__).parent / "web" / "dist"

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Counter as Metric
 from sqlalchemy import Connection
 
-from gateway import audit
+from gateway.access import audit
 from gateway.errors import Unavailable
 from gateway.store.store import Store
 
@@ -24,7 +24,7 @@ MAX_WAITING: Final = 1000
 OTHERS: Final = ("client:others", "calls_refused", "too many different ones to list each")
 
 Entry = tuple[str, str, str]
-"""Actor, action and detail, see `gateway.audit.record`."""
+"""Actor, action and detail, see `gateway.access.audit.record`."""
 
 
 class Refusals:

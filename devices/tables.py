@@ -1,4 +1,4 @@
-"""Tables of what comes in. Times are integers, µs since 1970 UTC; a `clock` is a `devices.clock.Clock`."""
+"""Tables of what comes in. Times are integers, µs since 1970 UTC; a `clock` is a `foundation.clock.Clock`."""
 
 from sqlalchemy import (
     BigInteger,

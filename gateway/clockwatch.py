@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from statistics import median
 
-from devices.clock import DAY_US
+from foundation.clock import DAY_US
 
 MADE_US = 1_767_225_600_000_000
 """2026-01-01: no clock of this program's life can be before it."""

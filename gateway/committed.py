@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from devices.clock import Clock
+from foundation.clock import Clock
 
 Reading: TypeAlias = tuple[int, int, int, float, int]
 """series_id, at_us, frame_no, value, clock."""

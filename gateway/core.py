@@ -9,23 +9,23 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError
 
-from devices.mqtt import journal
+from devices.mqtt.server import journal
 from devices.registry import Registry
 from devices.tables import dead_letter, kept_frame
-from gateway import replay
-from gateway.admin_key import ensure_admin_key
-from gateway.bounded import ByteCap
-from gateway.catalogue import Catalogue
-from gateway.clocks import monotonic_us, wall_us
+from foundation.clocks import monotonic_us, wall_us
+from gateway.access.admin_key import ensure_admin_key
 from gateway.clockwatch import ClockWatch
 from gateway.committed import Committed
-from gateway.configuration import Configuration
-from gateway.discovery import Discovery
-from gateway.facts import read_fact, write_fact
-from gateway.ingest import Ingest
-from gateway.sources import Sources
-from gateway.statements import compile_for
+from gateway.configuration.layers import Configuration
+from gateway.fleet import adoption
+from gateway.ingest.homeassistant import Discovery
+from gateway.ingest.ingest import Ingest
+from gateway.ingest.sources import Sources
+from gateway.ingest.statements import compile_for
+from gateway.readings.catalogue import Catalogue
 from gateway.store import database, reserve
+from gateway.store.byte_cap import ByteCap
+from gateway.store.facts import read_fact, write_fact
 from gateway.store.store import Store
 from gateway.store.writer import Writer
 
@@ -88,7 +88,7 @@ async def open_core(
     clock.judge(wall_us(), monotonic_us())
     dead_letters = ByteCap(dead_letter, settings.dead_letter_bytes)
     kept_frames = ByteCap(kept_frame, settings.kept_frame_bytes)
-    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **replay.STATEMENTS})
+    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **adoption.STATEMENTS})
     ingest = Ingest(
         Sources(registry, statements, clock.note_stamp),
         statements,

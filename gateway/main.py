@@ -24,25 +24,28 @@ from sqlalchemy.exc import DatabaseError
 
 from api.app import build
 from api.parts import Parts
-from devices.mqtt import journal
-from devices.mqtt.bridge import Bridge, BridgeSettings
-from devices.mqtt.broker import Broker, Limits
-from devices.mqtt.door import Door, DoorLimits
-from gateway import alert_list, cards, certificates, replay
+from api.server import serve_http
+from devices.mqtt.client.bridge import Bridge, BridgeSettings
+from devices.mqtt.server import journal
+from devices.mqtt.server.broker import Broker, Limits
+from devices.mqtt.server.door import Door, DoorLimits
+from foundation.clocks import monotonic_us, steady_clock, wall_us
+from gateway.alerts import listing
 from gateway.alerts.lifecycle import Change
 from gateway.alerts.stage import AlertStage
-from gateway.clocks import monotonic_us, steady_clock, wall_us
 from gateway.committed import Committed
-from gateway.configuration import Configuration
+from gateway.configuration.layers import Configuration
 from gateway.core import Core, open_core, write_clock
 from gateway.errors import Unavailable
-from gateway.http_server import serve_http
-from gateway.live import Hub, Kind
+from gateway.fleet import adoption
+from gateway.health.metrics import GatewayCollector
+from gateway.health.report import Report
+from gateway.live.hub import Hub, Kind
 from gateway.logs import Repeated
-from gateway.metrics import GatewayCollector
-from gateway.report import Report
+from gateway.people import cards
 from gateway.schedule import scheduled
 from gateway.store import database
+from gateway.tls import authority
 
 log = structlog.get_logger("gateway")
 
@@ -267,10 +270,10 @@ class Gateway:
         configuration = self._configuration
         section = configuration.mqtts if is_mqtt else configuration.https
         try:
-            provided = certificates.provide(
+            provided = authority.provide(
                 self._data / "tls",
                 configuration.node.name,
-                certificates.own_names(configuration.node.name),
+                authority.own_names(configuration.node.name),
                 datetime.now(UTC),
             )
         except Unavailable as error:
@@ -281,7 +284,7 @@ class Gateway:
             log.info("certificate", what=event)
         for aside in provided.set_aside:
             log.warning("certificate_set_aside", file=str(aside), hint="it could not be read; a new one is in use")
-        return certificates.ssl_context(
+        return authority.ssl_context(
             section.certificate or provided.certificate,
             section.key or provided.key,
             client_authority=provided.authority if is_mqtt else None,
@@ -302,8 +305,8 @@ class Gateway:
             version=self._version,
             node=self._configuration.node.name,
             publish_command=partial(self._publish_command, report.door.broker),
-            replay=lambda letter_id: replay.replay_dead_letter(core.store, core.writer, letter_id),
-            replay_device=lambda device_id: replay.replay_device(core.store, core.writer, device_id),
+            replay=lambda letter_id: adoption.replay_dead_letter(core.store, core.writer, letter_id),
+            replay_device=lambda device_id: adoption.replay_device(core.store, core.writer, device_id),
             status=report.status,
             readiness=report.readiness,
             metrics=metrics,
@@ -316,7 +319,7 @@ class Gateway:
             self._bridge.publish(topic, payload, qos=1)
 
     def _tell_alert(self, change: Change) -> None:
-        self._hub.publish_event(Kind.ALERT, alert_list.shown(change.alert), change.alert.device_id)
+        self._hub.publish_event(Kind.ALERT, listing.shown(change.alert), change.alert.device_id)
 
     # Tasks.
 

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from gateway.configuration import Configuration
+from gateway.configuration.layers import Configuration
 from gateway.errors import Unavailable
-from gateway.roll_up import prune_once, roll_up_once
+from gateway.readings.roll_up import prune_once, roll_up_once
 from gateway.store.store import Store
 
 log = structlog.get_logger("schedule")

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from gateway.port_holder import holder_of
+from gateway.health.port_holder import holder_of
 
 HOST = "127.0.0.1"
 READY_WITHIN_S = 120.0

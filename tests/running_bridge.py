@@ -9,7 +9,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from devices.frame import Sink
-from devices.mqtt.bridge import Bridge, BridgeSettings
+from devices.mqtt.client.bridge import Bridge, BridgeSettings
 from tests.eventually import eventually
 
 

@@ -11,17 +11,17 @@ from sqlalchemy import Connection, Engine, text
 
 from devices import registry as device_registry
 from devices.frame import Frame, Intake
-from devices.mqtt import journal
+from devices.mqtt.server import journal
 from devices.registry import Registry
 from devices.tables import dead_letter, kept_frame
-from gateway import replay
-from gateway.bounded import ByteCap
 from gateway.committed import Committed
-from gateway.discovery import Discovery
-from gateway.ingest import Ingest
-from gateway.sources import Sources
-from gateway.statements import compile_for
+from gateway.fleet import adoption
+from gateway.ingest.homeassistant import Discovery
+from gateway.ingest.ingest import Ingest
+from gateway.ingest.sources import Sources
+from gateway.ingest.statements import compile_for
 from gateway.store import database
+from gateway.store.byte_cap import ByteCap
 from gateway.store.store import Store
 from gateway.store.writer import Writer
 
@@ -90,7 +90,7 @@ async def writing_store(
         registry.refresh(connection)
     dead, kept = ByteCap(dead_letter, cap_bytes), ByteCap(kept_frame, cap_bytes)
     clock = [True]
-    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **replay.STATEMENTS})
+    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **adoption.STATEMENTS})
     ingest = Ingest(
         Sources(registry, statements, lambda _device, _ahead_us: None),
         statements,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isnan
 
-from devices.clock import DAY_US, LIVE_TOLERANCE_US, SECOND_US
+from foundation.clock import DAY_US, LIVE_TOLERANCE_US, SECOND_US
 from gateway.alerts.lifecycle import Alert, Change, Reason, State, withdrawn
 from gateway.alerts.listening import NEVER_US, Listening, Timeline
 from gateway.alerts.rules import Rule, SilenceRule, ThresholdRule

@@ -16,7 +16,7 @@ What that means for the gateway's own clock, of which nothing is expected:
   taken as the newest, and the time until then counts as long as it was listened to.
 """
 
-from devices.clock import LIVE_TOLERANCE_US, SECOND_US
+from foundation.clock import LIVE_TOLERANCE_US, SECOND_US
 
 LONGEST_STEP_US = 60 * SECOND_US
 """The engine is to be called more often than this; a longer step of the clock is not believed."""

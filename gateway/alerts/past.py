@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from devices.clock import Clock
 from devices.registry import DeviceState
 from devices.tables import device, device_status, reading, series
+from foundation.clock import Clock
 from gateway.alerts.engine import KnownDevice
 from gateway.alerts.lifecycle import Alert
 from gateway.alerts.rules import Rule
@@ -19,7 +19,7 @@ from gateway.alerts.tables import (
     load_rules,
 )
 from gateway.committed import Reading, Series
-from gateway.facts import read_fact
+from gateway.store.facts import read_fact
 
 TAIL = 100
 """Readings of a series that are looked through; more than that many that no engine saw are thinned to

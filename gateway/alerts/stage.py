@@ -8,8 +8,8 @@ from typing import Protocol
 
 import structlog
 
-from devices.clock import SECOND_US
 from devices.registry import DeviceState
+from foundation.clock import SECOND_US
 from gateway.alerts import tables
 from gateway.alerts.backlog import Backlog, Batch
 from gateway.alerts.engine import NAP_US, Engine

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
-from devices.clock import SECOND_US
+from foundation.clock import SECOND_US
 from gateway.alerts.lifecycle import Alert, Change, Event, Reason, State, after, withdrawn
 from gateway.alerts.listening import Listening, Timeline
 from gateway.alerts.rules import Rule, SilenceRule, ThresholdRule

@@ -18,7 +18,7 @@ from firmware_sim.load import LoadProgress, LoadResult, LoadSpec, run_load
 from firmware_sim.stream import FIRST_SEQ
 from firmware_sim.wire import Credential
 from firmware_sim.worker import started
-from gateway.seen import SeenRanges
+from gateway.ingest.seen import SeenRanges
 from gateway.store.database import FILE_NAME
 from tests.bench.conventional import Drained, Order, Subscribed
 from tests.bench.enrolled import anonymous, bare_mosquitto, enrol

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, insert
 from devices import registry
 from devices.tables import PACKED, series
 from gateway.store import database
-from gateway.tables import fact
+from gateway.store.tables import fact
 from tests.bench.run import Run
 
 DEVICES = 250

@@ -16,28 +16,28 @@ from pathlib import Path
 from sqlalchemy import Connection as Database
 
 from devices.frame import Frame, Intake
-from devices.mqtt import access, journal
-from devices.mqtt.broker import Broker, Limits
-from devices.mqtt.codec import Decoder
-from devices.mqtt.connection import Connection
+from devices.mqtt.codec.codec import Decoder
+from devices.mqtt.server import access, journal
+from devices.mqtt.server.broker import Broker, Limits
+from devices.mqtt.server.connection import Connection
 from devices.payloads import native
 from devices.registry import Registry
 from devices.tables import PACKED, dead_letter, kept_frame
 from firmware_sim import packets
-from gateway import replay
 from gateway.alerts.backlog import Backlog
 from gateway.alerts.engine import Engine, KnownDevice
 from gateway.alerts.rules import ThresholdRule
-from gateway.bounded import ByteCap
 from gateway.committed import Committed, Pack, Series
-from gateway.discovery import Discovery
-from gateway.ingest import Ingest
+from gateway.fleet import adoption
+from gateway.ingest.homeassistant import Discovery
+from gateway.ingest.ingest import Ingest
+from gateway.ingest.sources import Sources
+from gateway.ingest.statements import Statements, compile_for
+from gateway.ingest.transaction import Transaction
+from gateway.live.ring import EventRing, Kind
 from gateway.main import GC_THRESHOLDS
-from gateway.ring import EventRing, Kind
-from gateway.sources import Sources
-from gateway.statements import Statements, compile_for
 from gateway.store import database
-from gateway.transaction import Transaction
+from gateway.store.byte_cap import ByteCap
 from tests.bench.enrolled import enrol
 from tests.bench.run import Run
 from tests.bench.table import Cell, Column, Spread, Table, ratios
@@ -188,7 +188,7 @@ def _opened(data: Path) -> Iterator[_Opened]:
     registry = Registry()
     with engine.begin() as connection:
         registry.refresh(connection)
-    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **replay.STATEMENTS})
+    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **adoption.STATEMENTS})
     sources = Sources(registry, statements, lambda _device, _ahead_us: None)
     dead_letters, kept_frames = ByteCap(dead_letter, 1 << 26), ByteCap(kept_frame, 1 << 26)
     ingest = Ingest(sources, statements, bytes(32), wall_us, lambda: True, dead_letters, kept_frames, Discovery())

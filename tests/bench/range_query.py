@@ -15,9 +15,10 @@ from urllib.parse import urlencode
 import msgspec
 from sqlalchemy import Connection, Engine, text
 
-from gateway import buckets, readings, rfc3339
-from gateway.buckets import Bucketing
-from gateway.readings import ReadingFilter
+from foundation import rfc3339
+from gateway.readings import buckets, listing
+from gateway.readings.buckets import Bucketing
+from gateway.readings.listing import ReadingFilter
 from gateway.store import database
 from tests.bench.machine import forget_files
 from tests.bench.month import DEVICES, INTERVAL_S, MEASUREMENTS, SERIES, START_US, Month, month
@@ -128,7 +129,7 @@ class Direct:
         self._engine = engine
 
     def day(self, wanted: ReadingFilter) -> int:
-        return self._run(lambda connection: len(readings.page(connection, wanted, None, 2 * DAY_READINGS).items))
+        return self._run(lambda connection: len(listing.page(connection, wanted, None, 2 * DAY_READINGS).items))
 
     def minutes(self, wanted: ReadingFilter) -> int:
         into = Bucketing(MINUTE_US, "mean")

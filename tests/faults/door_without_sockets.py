@@ -6,10 +6,10 @@ import mqtt5
 from mqtt5 import ConnAckPacket, ConnectPacket, PubAckPacket, PublishPacket, QoS, SubAckPacket, SubscribePacket
 
 from devices.frame import Frame, Intake
-from devices.mqtt.access import Principal
-from devices.mqtt.broker import Broker, Limits
-from devices.mqtt.connection import Connection
-from devices.mqtt.journal import STATEMENTS
+from devices.mqtt.server.access import Principal
+from devices.mqtt.server.broker import Broker, Limits
+from devices.mqtt.server.connection import Connection
+from devices.mqtt.server.journal import STATEMENTS
 
 EVERYTHING = Principal(None, ("#",), ("#",))
 BYSTANDER = Principal("bystander", ("#",), ("#",))

@@ -8,7 +8,7 @@ import mqtt5
 import pytest
 from mqtt5 import PublishPacket, QoS
 
-from devices.clock import DAY_US, Clock
+from foundation.clock import DAY_US, Clock
 from tests.faults.faked_clock import TEN_YEARS_DAYS, FakedClock
 from tests.faults.fault_figures import mistakes, rows, unready
 from tests.faults.stream import wait_for

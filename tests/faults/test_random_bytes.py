@@ -32,13 +32,13 @@ from mqtt5 import (
     Will,
 )
 
-from devices.mqtt.access import Principal
-from devices.mqtt.codec import Version
+from devices.mqtt.codec.codec import Version
+from devices.mqtt.server.access import Principal
 from tests.faults.door_without_sockets import EVERYTHING, Line, SocketlessDoor, assert_whole_packets
 from tests.faults.fault_figures import MIB, mistakes, resident_bytes
 from tests.faults.wire_client import WireClient
 from tests.gateway_process import GatewayProcess
-from tests.unit.mqtt_world import Packet, write_311
+from tests.mqtt_world import Packet, write_311
 
 SCALE = max(1, int(os.environ.get("FAULT_ROUNDS", "50")) // 50)
 BYTES_CASES = 6_000 * SCALE

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from gateway.keys import PERMISSIONS, Permission, Role
+from gateway.access.keys import PERMISSIONS, Permission, Role
 from tests.gateway_process import GatewayProcess
 from tests.integration.school_devices import wait_for
 

@@ -11,9 +11,10 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import OperationalError
 
-from api import health, problems
+from api import problems
 from api.edge import Edge
 from api.parts import Parts
+from api.routes import health
 from gateway.errors import Conflict, Invalid, NotFound, Unavailable
 
 SECRET = "a detail of the inside"

@@ -8,8 +8,8 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.health import router
 from api.parts import Parts
+from api.routes.health import router
 from tests.gateway_process import GatewayProcess
 
 

@@ -9,13 +9,13 @@ from prometheus_client import CollectorRegistry
 
 from api.refusals import MAX_WAITING, OTHERS, Refusals
 from devices.frame import Frame, Intake
-from gateway import audit
-from gateway.audit import AuditEntry
+from gateway.access import audit
+from gateway.access.audit import AuditEntry
 from gateway.committed import Committed
 from gateway.store.database import open_engine, prepare
 from gateway.store.store import Store
 from gateway.store.writer import Writer
-from tests.unit.school_database import START_US
+from tests.school_database import START_US
 
 
 class _NoFrames:

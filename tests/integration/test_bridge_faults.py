@@ -118,7 +118,7 @@ async def test_a_line_that_swallows_what_we_say_is_found_out_too(mosquitto: Mosq
 async def test_a_store_that_takes_nothing_for_long_leaves_the_messages_with_the_broker(
     mosquitto: MosquittoProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("devices.mqtt.bridge.PAUSE_LIMIT_S", 0.3)  # not half a minute
+    monkeypatch.setattr("devices.mqtt.client.bridge.PAUSE_LIMIT_S", 0.3)  # not half a minute
     sink = HeldSink(is_open=False, cap_bytes=2_000)
     async with publisher(mosquitto.port) as client, running_bridge(mosquitto.port, sink, receive_max=50) as bridge:
         for number in range(1_000):

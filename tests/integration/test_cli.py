@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import StaticPool, create_engine
 
-from devices.clock import HOUR_US, SECOND_US
-from gateway.cli import main
-from gateway.configuration import load
-from gateway.roll_up import roll_up_some
+from foundation.clock import HOUR_US, SECOND_US
+from gateway.cli.commands import main
+from gateway.configuration.layers import load
+from gateway.readings.roll_up import roll_up_some
 from gateway.store.database import FILE_NAME
 from tests.gateway_process import PROGRAM, environment
 

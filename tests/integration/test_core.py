@@ -3,10 +3,10 @@
 import sqlite3
 from pathlib import Path
 
-from gateway.clocks import wall_us
-from gateway.configuration import Configuration
+from foundation.clocks import wall_us
+from gateway.configuration.layers import Configuration
+from gateway.configuration.sections import Node
 from gateway.core import open_core
-from gateway.sections import Node
 from gateway.store.database import FILE_NAME
 
 TOMORROW_US = wall_us() + 86_400_000_000

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from fastapi import FastAPI
 
-from gateway import http_server
+from api import server
 from tests.gateway_process import free_ports
 
 WITHIN_S = 0.2
@@ -15,7 +15,7 @@ async def test_an_empty_line_after_a_request_does_not_end_the_wait_for_its_answe
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """RFC 9112 §2.2 asks servers to ignore it."""
-    monkeypatch.setattr(http_server, "PIECE_WITHIN_S", WITHIN_S)
+    monkeypatch.setattr(server, "PIECE_WITHIN_S", WITHIN_S)
     app = FastAPI()
 
     @app.get("/slow")
@@ -24,7 +24,7 @@ async def test_an_empty_line_after_a_request_does_not_end_the_wait_for_its_answe
         return "at last"
 
     [port] = free_ports(1)
-    async with http_server.serve_http(app, "127.0.0.1", port):
+    async with server.serve_http(app, "127.0.0.1", port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /slow HTTP/1.1\r\nHost: school\r\nConnection: close\r\n\r\n")
         await asyncio.sleep(WITHIN_S / 4)

@@ -9,9 +9,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from gateway.schema import ALL_METADATA
 from gateway.store import database
 from gateway.store.revision import Fit, fit_of
-from gateway.store.schema import ALL_METADATA
 
 MIGRATIONS = Path(database.__file__).parent / "migrations"
 

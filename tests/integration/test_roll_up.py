@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from devices.clock import DAY_US, HOUR_US, SECOND_US
-from gateway import readings, schedule
-from gateway.configuration import Configuration
-from gateway.roll_up import PRUNE_ROWS, prune_once, roll_up_once, roll_up_some
+from foundation.clock import DAY_US, HOUR_US, SECOND_US
+from gateway import schedule
+from gateway.configuration.layers import Configuration
+from gateway.readings import listing
+from gateway.readings.roll_up import PRUNE_ROWS, prune_once, roll_up_once, roll_up_some
 from tests.eventually import eventually
 from tests.writing_store import WritingStore, frame, now_us, telemetry, writing_store
 
@@ -80,7 +81,7 @@ async def test_the_latest_reading_is_found_in_hours_that_are_rolled_up_and_in_th
     store: WritingStore,
 ) -> None:
     async def latest() -> list[float]:
-        page = await store.store.read(lambda connection: readings.latest(connection, "d1", None, 10))
+        page = await store.store.read(lambda connection: listing.latest(connection, "d1", None, 10))
         return [item.value for item in page.items]
 
     start_us = hour_ago(3)
@@ -149,7 +150,7 @@ async def test_a_late_reading_of_an_hour_without_any_makes_the_hour(store: Writi
 
 async def test_nothing_is_counted_twice_when_pruning_breaks_off_and_late_readings_come(store: WritingStore) -> None:
     """The raw edge has moved, the gateway ends before a single row is deleted, and a reading comes late."""
-    from gateway.roll_up import _must_wait_for_roll_ups
+    from gateway.readings.roll_up import _must_wait_for_roll_ups
 
     start_us = hour_ago(40)
     await measure(store, (start_us, 1.0), (start_us + SECOND_US, 2.0))

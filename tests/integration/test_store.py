@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import Connection, insert, text
 
 from devices.frame import Frame, Intake, Presence, Refusal
-from gateway import cards, people, replay
 from gateway.committed import Committed
 from gateway.errors import NotFound, Unavailable
-from gateway.facts import write_fact
-from gateway.ingest import Ingest
+from gateway.fleet import adoption
+from gateway.ingest.ingest import Ingest
+from gateway.people import cards, people
 from gateway.store import database
-from gateway.tables import command
+from gateway.store.facts import write_fact
+from gateway.store.tables import command
 from tests.writing_store import SCHOOL_KEY, WritingStore, frame, now_us, telemetry, writing_store
 
 DAY_US = 86_400_000_000
@@ -150,7 +151,7 @@ async def test_adopting_a_device_replays_what_was_kept(store: WritingStore) -> N
 
     await store.store.write(adopt)
     await store.store.read(store.registry.refresh)
-    assert await replay.replay_device(store.store, store.writer, "stranger") == 1
+    assert await adoption.replay_device(store.store, store.writer, "stranger") == 1
     assert await store.rows("SELECT at_us FROM reading") == [(received_us,)]
     assert await store.rows("SELECT count(*) FROM kept_frame") == [(0,)]
 
@@ -158,7 +159,7 @@ async def test_adopting_a_device_replays_what_was_kept(store: WritingStore) -> N
 async def test_a_dead_letter_that_decodes_now_is_stored_and_gone(store: WritingStore) -> None:
     await store.take(telemetry("d1", "{"))
     [(letter_id,)] = await store.rows("SELECT id FROM dead_letter")
-    assert await replay.replay_dead_letter(store.store, store.writer, int(str(letter_id))) == "telemetry: not JSON"
+    assert await adoption.replay_dead_letter(store.store, store.writer, int(str(letter_id))) == "telemetry: not JSON"
     assert await store.rows("SELECT count(*) FROM dead_letter") == [(1,)]
     await store.store.write(
         lambda connection: connection.execute(
@@ -166,11 +167,11 @@ async def test_a_dead_letter_that_decodes_now_is_stored_and_gone(store: WritingS
         )
     )
     [(letter_id,)] = await store.rows("SELECT id FROM dead_letter")
-    assert await replay.replay_dead_letter(store.store, store.writer, int(str(letter_id))) is None
+    assert await adoption.replay_dead_letter(store.store, store.writer, int(str(letter_id))) is None
     assert await store.rows("SELECT count(*) FROM dead_letter") == [(0,)]
     assert await store.rows("SELECT count(*) FROM reading") == [(1,)]
     with pytest.raises(NotFound):
-        await replay.replay_dead_letter(store.store, store.writer, 999)
+        await adoption.replay_dead_letter(store.store, store.writer, 999)
 
 
 def tap(**fields: object) -> str:
@@ -298,7 +299,7 @@ async def test_a_late_reading_makes_its_hour_due_again_each_time(store: WritingS
 
 
 async def test_a_peer_that_invents_devices_is_stopped(store: WritingStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.sources.MAX_SEEN_DEVICES", 5)
+    monkeypatch.setattr("gateway.ingest.sources.MAX_SEEN_DEVICES", 5)
     await store.take(*(telemetry(f"invented-{number}", values()) for number in range(8)))
     assert await store.rows("SELECT count(*) FROM device WHERE state = 'seen'") == [(5,)]
     assert await store.rows("SELECT DISTINCT reason FROM dead_letter") == [("5 devices wait to be adopted already",)]
@@ -330,7 +331,7 @@ async def test_home_assistant_devices_are_found_kept_and_replayed(store: Writing
 
     await store.store.write(adopt)
     await store.store.read(store.registry.refresh)
-    assert await replay.replay_device(store.store, store.writer, "ha-x1") == 1
+    assert await adoption.replay_device(store.store, store.writer, "ha-x1") == 1
     await store.take(frame("zigbee2mqtt/lab", '{"temperature": 21}'))
     rows = await store.rows("SELECT measurement, value FROM reading JOIN series ON id = series_id ORDER BY frame_no")
     assert rows == [("temperature_c", 20.5), ("temperature_c", 21.0)]

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.alerts.lifecycle import State
-from tests.unit.alerts_bench import HOT, MINUTE, QUIET, SECOND, YEAR, Bench
+from tests.unit.gateway.alerts_bench import HOT, MINUTE, QUIET, SECOND, YEAR, Bench
 
 jumps = st.one_of(
     st.just(0),

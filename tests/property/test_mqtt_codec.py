@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mqtt5 import QoS
 
-from devices.mqtt.codec import Decoder, Version, encode
-from devices.mqtt.errors import PacketError
-from devices.mqtt.wire import SHORT_PACKET_BYTES, ClientPacket, ServerPacket
+from devices.mqtt.codec.codec import Decoder, Version, encode
+from devices.mqtt.codec.errors import PacketError
+from devices.mqtt.codec.wire import SHORT_PACKET_BYTES, ClientPacket, ServerPacket
 
 CASES = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 

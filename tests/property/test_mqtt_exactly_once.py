@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from mqtt5 import PubAckPacket, PubCompPacket, PublishPacket, PubRecPacket, PubRelPacket, QoS
 
-from devices.mqtt.codec import Version
-from tests.unit.mqtt_world import Client, World, connected, publish
+from devices.mqtt.codec.codec import Version
+from tests.mqtt_world import Client, World, connected, publish
 
 EXPIRY_S = 3600
 

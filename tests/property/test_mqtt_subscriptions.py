@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.mqtt.subscriptions import Subscriptions, cross
+from devices.mqtt.client.subscriptions import Subscriptions, cross
 from devices.mqtt.topics import filter_fault, matches
 
 LEVELS = st.sampled_from(["a", "b", "", "$x"])

@@ -5,7 +5,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devices.mqtt.topic_tree import SubscriptionTree, TopicTree
+from devices.mqtt.server.topic_tree import SubscriptionTree, TopicTree
 from devices.mqtt.topics import filter_fault, matches, name_fault, split_share
 
 DEEP = st.sampled_from(["", "p/" * 21, "p/" * 23, "p/" * 24, "p/" * 40])

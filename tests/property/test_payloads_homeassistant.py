@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.errors import DecodeError
-from devices.payloads.abbreviations import DEVICE_KEYS, KEYS
-from devices.payloads.entities import Reads, decode_availability, decode_state_message, distinct
-from devices.payloads.homeassistant import Announcement, decode_config, recognise
+from devices.payloads.homeassistant.abbreviations import DEVICE_KEYS, KEYS
+from devices.payloads.homeassistant.announcements import Announcement, decode_config, recognise
+from devices.payloads.homeassistant.entities import Reads, decode_availability, decode_state_message, distinct
 from devices.payloads.measurements import of_number, of_state
 from devices.payloads.units import DIMENSIONS, QUANTITIES, STATES
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.seen import MAX_RANGES, SeenRanges
+from gateway.ingest.seen import MAX_RANGES, SeenRanges
 
 NUMBERS = st.lists(st.integers(0, 60) | st.integers(0, 2**63 - 1), max_size=200)
 

@@ -13,7 +13,7 @@ import typer
 import yaml
 
 from firmware_sim.cli import app as school_sim
-from gateway.configuration import load, settings
+from gateway.configuration.layers import load, settings
 
 ROOT = Path(__file__).parents[2]
 VARIABLE = re.compile(r"SCHOOLGATE_[A-Z0-9_]+")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.configuration import Setting, settings
-from gateway.reference import markdown
+from gateway.configuration.layers import Setting, settings
+from gateway.configuration.reference import markdown
 
 ROOT = Path(__file__).parents[2]
 

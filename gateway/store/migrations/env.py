@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from gateway.store.schema import ALL_METADATA
+from gateway.schema import ALL_METADATA
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=list(ALL_METADATA), render_as_batch=True)

@@ -1,0 +1,1 @@
+"""The bridge to a broker that the school already runs."""

@@ -1,0 +1,1 @@
+"""Home Assistant MQTT discovery: announcements, entities, value templates. Pure."""

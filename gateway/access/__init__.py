@@ -1,0 +1,1 @@
+"""Who may call: keys, and the audit log of who did what."""

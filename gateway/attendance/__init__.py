@@ -1,0 +1,1 @@
+"""Taps at the doors."""

@@ -1,0 +1,1 @@
+"""The command `schoolgate`: one module a noun."""

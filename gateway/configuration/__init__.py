@@ -1,0 +1,1 @@
+"""The configuration: its sections, the layers it is read from, its reference."""

@@ -1,0 +1,1 @@
+"""The devices as the school manages them."""

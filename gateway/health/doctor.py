@@ -1,0 +1,322 @@
+"""Looks for what could keep the gateway from working, and says what to do about it. Changes nothing.
+
+Each check is one look at the machine and returns findings; none needs the gateway to be stopped or running.
+"""
+
+import enum
+import errno
+import os
+import shutil
+import socket
+import sqlite3
+import ssl
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DatabaseError
+
+from gateway.configuration.layers import Bridge, Configuration, Http, Https, Mqtt, Mqtts
+from gateway.errors import ConfigError
+from gateway.health.port_holder import holder_of
+from gateway.store.database import FILE_NAME, is_damage, open_engine
+from gateway.store.revision import Fit, fit_of
+from gateway.store.tables import fact
+from gateway.tls.authority import ssl_context
+
+MIB = 1 << 20
+LEAST_FREE_BYTES = 256 * MIB
+COMFORTABLE_FREE_BYTES = 2048 * MIB
+LEAST_SQLITE = (3, 35, 0)  # RETURNING, and ALTER TABLE DROP COLUMN for migrations
+FSYNC_ROUNDS = 7
+SLOW_FSYNC_MS = 50.0
+EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
+"""This program did not exist before: a clock that says so was never set."""
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+CLOCK_TOLERANCE_US = 300 * 1_000_000
+REACH_TIMEOUT_S = 5.0
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"})
+VOLATILE_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})
+WEB_PAGES = Path(__file__).parents[2] / "api" / "web" / "dist" / "index.html"
+
+
+class Verdict(enum.StrEnum):
+    GOOD = "good"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look found. `advice`: what to do about it, empty if there is nothing to do."""
+
+    subject: str
+    verdict: Verdict
+    text: str
+    advice: str = ""
+
+
+def good(subject: str, text: str) -> Finding:
+    return Finding(subject, Verdict.GOOD, text)
+
+
+def warning(subject: str, text: str, advice: str) -> Finding:
+    return Finding(subject, Verdict.WARNING, text, advice)
+
+
+def bad(subject: str, text: str, advice: str) -> Finding:
+    return Finding(subject, Verdict.BAD, text, advice)
+
+
+def examine(configuration: Configuration) -> list[Finding]:
+    """Returns every finding, in the order of what depends on what."""
+    data = configuration.node.data
+    findings = [*check_ports(configuration), *check_data(data), *check_sqlite(), *check_database(data)]
+    findings += [
+        *check_certificates(configuration),
+        *check_bridge(configuration.bridge),
+        *check_web_pages(WEB_PAGES),
+    ]
+    return findings
+
+
+def check_ports(configuration: Configuration) -> Iterator[Finding]:
+    """Each enabled door can have its port, or has it already."""
+    doors: tuple[tuple[str, Mqtt | Mqtts | Http | Https], ...] = (
+        ("mqtt", configuration.mqtt),
+        ("mqtts", configuration.mqtts),
+        ("http", configuration.http),
+        ("https", configuration.https),
+    )
+    for name, door in doors:
+        if door.enabled:
+            yield check_port(name, door.host, door.port)
+
+
+def check_port(name: str, host: str, port: int) -> Finding:
+    """The port is free, or a gateway of ours has it."""
+    subject = f"port {name}"
+    where = f"{host}:{port}"
+    other = f"choose another with SCHOOLGATE_{name.upper()}__PORT"
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            holder = holder_of(port)
+            if holder is not None and holder.is_gateway:
+                return good(subject, f"{where} is held by the running gateway, process {holder.pid}")
+            by = "a program of another user" if holder is None else f"process {holder.pid}, {holder.command}"
+            return bad(subject, f"{where} is in use by {by}", f"stop it, or {other}")
+        if error.errno == errno.EACCES:
+            return bad(subject, f"{where} needs more rights than this user has", f"{other}, from 1024 on")
+        return bad(
+            subject,
+            f"{where} cannot be listened on: {error.strerror}",
+            f"set SCHOOLGATE_{name.upper()}__HOST",
+        )
+    return good(subject, f"{where} is free")
+
+
+def check_data(directory: Path) -> Iterator[Finding]:
+    """The data directory takes files, on a disk that keeps them and has room."""
+    existing = directory
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if existing != directory:
+        text = f"{directory} is not there yet"
+        if not os.access(existing, os.W_OK | os.X_OK):
+            yield bad("data directory", f"{text} and cannot be made in {existing}", "choose another with --data")
+            return
+        yield good("data directory", f"{text}; the first start makes it")
+    else:
+        try:
+            times_ms = fsync_times_ms(directory)
+        except OSError as error:
+            advice = f"make it writable for this user (chown), or choose another with --data: {error.strerror}"
+            yield bad("data directory", f"{directory} cannot be written", advice)
+            return
+        yield good("data directory", f"{directory} can be written")
+        yield _fsync_finding(statistics.median(times_ms))
+    yield from _file_system_findings(existing)
+    free = shutil.disk_usage(existing).free
+    text = f"{free / MIB:,.0f} MiB free"
+    if free < LEAST_FREE_BYTES:
+        yield bad("disk space", text, "make room: on a full disk nothing is acknowledged any more")
+    elif free < COMFORTABLE_FREE_BYTES:
+        yield warning("disk space", text, "make room, or keep readings for fewer days (store.raw_days)")
+    else:
+        yield good("disk space", text)
+
+
+def fsync_times_ms(directory: Path) -> list[float]:
+    """Returns how long it takes to put 4 KiB safely on the disk of `directory`. Raises OSError."""
+    file = directory / f".doctor-{os.getpid()}"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        times = []
+        for _ in range(FSYNC_ROUNDS):
+            os.write(descriptor, bytes(4096))
+            started = time.perf_counter()
+            os.fsync(descriptor)
+            times.append((time.perf_counter() - started) * 1000)
+        return times
+    finally:
+        os.close(descriptor)
+        file.unlink()
+
+
+def _fsync_finding(median_ms: float) -> Finding:
+    text = f"fsync takes {median_ms:.2f} ms"
+    if median_ms > SLOW_FSYNC_MS:
+        return warning("disk speed", text, "acknowledgements wait for it: use an SSD rather than an SD card")
+    return good("disk speed", text)
+
+
+def _file_system_findings(directory: Path) -> Iterator[Finding]:
+    kind = file_system_of(directory)
+    if kind in NETWORK_FILE_SYSTEMS:
+        text = f"{directory} is on a network file system ({kind})"
+        yield bad("file system", text, "move it to a local disk: SQLite's write-ahead log needs one")
+    elif kind in VOLATILE_FILE_SYSTEMS:
+        text = f"{directory} is in memory ({kind})"
+        yield warning("file system", text, "move it to a disk: everything in it is lost when the machine stops")
+    elif kind:
+        yield good("file system", kind)
+
+
+def file_system_of(path: Path) -> str:
+    """Returns the type of the file system that holds `path`; empty where the system does not say."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return ""
+    target = path.resolve()
+    best = (-1, "")
+    for line in lines:  # proc(5): id parent major:minor root mount-point options … - type source options
+        mount, _, described = line.partition(" - ")
+        point = Path(mount.split()[4].replace("\\040", " "))
+        if target.is_relative_to(point):
+            best = max(best, (len(point.parts), described.split()[0]), key=lambda one: one[0])
+    return best[1]
+
+
+def check_sqlite() -> Iterator[Finding]:
+    text = f"version {sqlite3.sqlite_version}"
+    if sqlite3.sqlite_version_info < LEAST_SQLITE:
+        wanted = ".".join(map(str, LEAST_SQLITE))
+        yield bad("SQLite", f"{text} is older than {wanted}", "use a newer Python, it brings a newer SQLite")
+    elif sqlite3.threadsafety == 0:
+        yield bad("SQLite", f"{text} was built without threads", "use another build of Python")
+    else:
+        yield good("SQLite", text)
+
+
+def check_database(data: Path) -> Iterator[Finding]:
+    """The database opens, fits this program, and does not lie in the future of this machine's clock."""
+    path = data / FILE_NAME
+    for aside in sorted(data.glob("*.damaged-*")):
+        if not aside.name.endswith(("-wal", "-shm")):
+            text = f"{aside} was set aside as damaged"
+            yield warning("damaged file", text, "keep a copy for a specialist, then remove it; check the disk")
+    now_us = time.time_ns() // 1000
+    if not path.exists():
+        yield good("database", f"{path} is not there yet; the first start makes it")
+        yield clock_finding(now_us, None)
+        return
+    try:
+        engine = open_engine(path, read_only=True)
+        try:
+            with engine.begin() as connection:
+                fit = fit_of(connection)
+                highest_us = _highest_clock_us(connection) if fit is Fit.CURRENT else None
+        finally:
+            engine.dispose()
+    except DatabaseError as error:
+        if is_damage(error):
+            advice = "start the gateway: it sets the file aside, carries over what it can, and goes on"
+            yield bad("database", f"{path} is damaged: {error.orig}", advice)
+        else:
+            yield bad("database", f"{path} cannot be opened: {error.orig}", "check its owner and rights")
+        yield clock_finding(now_us, None)
+        return
+    if fit is Fit.CURRENT:
+        yield good("database", f"{path} opens, and its schema is current")
+    elif fit is Fit.OLDER:
+        yield warning("database", f"{path} has an older schema", "make a backup; the next start migrates it")
+    else:
+        yield bad("database", f"{path} was made by a newer version", "install that version again")
+    yield clock_finding(now_us, highest_us)
+
+
+def _highest_clock_us(connection: Connection) -> int | None:
+    value = connection.execute(select(fact.c.value).where(fact.c.name == "clock_high_us")).scalar()
+    return int(value) if value is not None else None
+
+
+def clock_finding(now_us: int, highest_us: int | None) -> Finding:
+    """Judges this machine's clock by the calendar and by the latest moment that the gateway has seen."""
+    now = datetime.fromtimestamp(now_us / 1_000_000, UTC)
+    text = f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    advice = "set it, and let it be kept right (timedatectl set-ntp true): times of events hang on it"
+    if not EARLIEST <= now <= LATEST:
+        return bad("clock", f"{text} cannot be right", advice)
+    if highest_us is not None and now_us < highest_us - CLOCK_TOLERANCE_US:
+        behind = timedelta(seconds=(highest_us - now_us) // 1_000_000)
+        return bad("clock", f"{text} is {behind} before what the gateway has seen already", advice)
+    return good("clock", text)
+
+
+def check_certificates(configuration: Configuration) -> Iterator[Finding]:
+    """Certificates that the school brings itself can be used; its own ones make themselves."""
+    doors: tuple[tuple[str, Mqtts | Https], ...] = (
+        ("mqtts", configuration.mqtts),
+        ("https", configuration.https),
+    )
+    for name, door in doors:
+        if not door.enabled or door.certificate is None or door.key is None:
+            continue
+        try:
+            ssl_context(door.certificate, door.key)
+        except ConfigError as error:
+            yield bad(f"certificate {name}", str(error), f"correct {name}.certificate and {name}.key")
+        else:
+            yield good(f"certificate {name}", f"{door.certificate} fits its key")
+
+
+def check_bridge(bridge: Bridge) -> Iterator[Finding]:
+    """The broker can be reached, with TLS if it is to be used."""
+    if not bridge.enabled:
+        return
+    where = f"{bridge.host}:{bridge.port}"
+    try:
+        context = ssl.create_default_context(cafile=bridge.ca_file) if bridge.tls else None
+    except OSError as error:
+        text = f"{bridge.ca_file} cannot be used: {error.strerror or error}"
+        yield bad("bridge", text, "set bridge.ca_file to a PEM file of certificates")
+        return
+    try:
+        with socket.create_connection((bridge.host, bridge.port), timeout=REACH_TIMEOUT_S) as connection:
+            if context is not None:
+                context.wrap_socket(connection, server_hostname=bridge.host).close()
+    except ssl.SSLCertVerificationError as error:
+        advice = "set bridge.ca_file to the CA that signed the broker's certificate"
+        yield bad("bridge", f"the broker at {where} is not trusted: {error.verify_message}", advice)
+    except OSError as error:
+        advice = "check bridge.host and bridge.port, the broker and the firewall between"
+        yield bad("bridge", f"the broker at {where} cannot be reached: {error.strerror or error}", advice)
+    else:
+        yield good("bridge", f"the broker at {where} answers")
+
+
+def check_web_pages(index: Path) -> Iterator[Finding]:
+    if index.is_file():
+        yield good("web pages", "built")
+    else:
+        yield bad("web pages", f"{index} is not there", "build them with: make setup")

@@ -1,0 +1,1 @@
+"""Frames to rows, in the writer's transaction."""

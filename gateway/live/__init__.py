@@ -1,0 +1,1 @@
+"""The live feed: what was committed, as events."""

@@ -1,0 +1,1 @@
+"""Readings as they are asked for: lists, buckets, roll-ups."""

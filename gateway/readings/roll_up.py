@@ -1,0 +1,178 @@
+"""Rolls readings up to minutes and hours, and forgets what has been kept long enough. Times are µs since 1970 UTC.
+
+An hour of a series is rolled up once it is over, and again when a late reading falls into it: the table
+`roll_up_due` names the hours whose roll-ups are missing or old. Each step is one short write, so that the
+devices' acknowledgements never wait long for it.
+
+Before the *raw edge* a roll-up is all that is left of an hour, so it is never made anew. The edge lies between two
+hours and moves in a transaction in which nothing before it is due. Every reading up to the frame that was the last one
+then is in the roll-ups and may be deleted at leisure; one that comes later is added to them and deleted at once.
+"""
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select, text, update
+
+from devices.tables import PACK_VALUES, PACKED, pack, reading_1m, roll_up_due, seen, series, tap
+from foundation.clock import DAY_US, HOUR_US, SECOND_US
+from gateway.alerts.tables import forget_resolved
+from gateway.store.facts import read_fact, write_fact
+from gateway.store.store import Store
+from gateway.store.tables import audit, idempotency, outbox
+
+GRACE_US = 30 * SECOND_US
+"""An hour is rolled up this long after its end, so that most of its late readings are in."""
+
+STEP_S = 0.02
+HOURS_AT_ONCE = 500
+SEEN_DAYS = 60
+OUTBOX_DAYS = 30
+PRUNE_ROWS = 5_000
+
+_AGGREGATED = """
+    INTO {table} (series_id, start_us, count, min, max, sum, last)
+    SELECT series_id, at_us / {width} * {width}, count(*), min(value), max(value), sum(value),
+           (SELECT value FROM reading AS newest WHERE newest.series_id = :series_id
+              AND newest.frame_no > :after_frame_no
+              AND newest.at_us < reading.at_us / {width} * {width} + {width}
+            ORDER BY newest.at_us DESC, newest.frame_no DESC LIMIT 1)
+      FROM reading
+     WHERE series_id = :series_id AND at_us >= :hour_us AND at_us < :hour_us + {hour} AND frame_no > :after_frame_no
+     GROUP BY at_us / {width}
+"""
+_MAKE = "INSERT OR REPLACE" + _AGGREGATED
+_ADD = (
+    "INSERT"
+    + _AGGREGATED
+    + """
+    ON CONFLICT (series_id, start_us) DO UPDATE SET
+           count = count + excluded.count, sum = sum + excluded.sum,
+           min = min(min, excluded.min), max = max(max, excluded.max)
+"""
+)
+"""`last` stays: what the newest reading before was is not known any more."""
+
+_TABLES = (("reading_1m", 60 * SECOND_US), ("reading_1h", HOUR_US))
+_MAKE_ALL = [text(_MAKE.format(table=table, width=width, hour=HOUR_US)) for table, width in _TABLES]
+_ADD_ALL = [text(_ADD.format(table=table, width=width, hour=HOUR_US)) for table, width in _TABLES]
+
+
+@dataclass(frozen=True, slots=True)
+class RawEdge:
+    """Before `at_us` there are only roll-ups, and readings up to `frame_no` that are in them."""
+
+    at_us: int
+    frame_no: int
+
+
+def raw_edge(connection: Connection) -> RawEdge:
+    """Returns where single readings begin; (0, 0) as long as none were ever deleted."""
+    return RawEdge(read_fact(connection, "raw_edge_us"), read_fact(connection, "raw_edge_frame_no"))
+
+
+def roll_up_some(connection: Connection, now_us: int, for_s: float) -> bool:
+    """Rolls up hours that are over, for about `for_s` seconds; returns whether some are left."""
+    return _roll_up_before(connection, now_us - HOUR_US - GRACE_US + 1, for_s)
+
+
+def _roll_up_before(connection: Connection, before_us: int, for_s: float) -> bool:
+    """Rolls up hours that begin before `before_us`; returns whether some are left."""
+    until = time.monotonic() + for_s
+    edge = raw_edge(connection)
+    over = (
+        select(roll_up_due.c.series_id, roll_up_due.c.hour_us)
+        .where(roll_up_due.c.hour_us < before_us)
+        .limit(HOURS_AT_ONCE)
+    )
+    due = connection.execute(over).all()
+    for series_id, hour_us in due:
+        if hour_us < edge.at_us:
+            _add_late(connection, series_id, hour_us, edge)
+        else:
+            for statement in _MAKE_ALL:
+                connection.execute(statement, {"series_id": series_id, "hour_us": hour_us, "after_frame_no": 0})
+        connection.execute(
+            delete(roll_up_due).where(roll_up_due.c.series_id == series_id, roll_up_due.c.hour_us == hour_us)
+        )
+        if time.monotonic() > until:
+            return True
+    return len(due) == HOURS_AT_ONCE
+
+
+def _add_late(connection: Connection, series_id: int, hour_us: int, edge: RawEdge) -> None:
+    """Adds readings that came after the edge had passed their hour to its roll-ups, and deletes them."""
+    for statement in _ADD_ALL:
+        connection.execute(statement, {"series_id": series_id, "hour_us": hour_us, "after_frame_no": edge.frame_no})
+    late = (
+        pack.c.group_no == series_id // PACKED,
+        pack.c.at_us >= hour_us,
+        pack.c.at_us < hour_us + HOUR_US,
+        pack.c.frame_no > edge.frame_no,
+    )
+    connection.execute(update(pack).where(*late).values({PACK_VALUES[series_id % PACKED]: None}))
+    connection.execute(delete(pack).where(*late, *(value.is_(None) for value in PACK_VALUES)))
+
+
+async def roll_up_once(store: Store, now_us: int) -> None:
+    """Rolls up everything that is due."""
+    while await store.write(lambda connection: roll_up_some(connection, now_us, STEP_S)):
+        pass
+
+
+async def prune_once(
+    store: Store, now_us: int, raw_days: int, roll_up_1m_days: int, tap_days: int, audit_days: int
+) -> None:
+    """Deletes what is older than its days; of single readings whole hours, once they are rolled up. A clock in doubt
+    must not call this."""
+    edge_us = (now_us - raw_days * DAY_US) // HOUR_US * HOUR_US
+    while await store.write(lambda connection: _must_wait_for_roll_ups(connection, edge_us)):
+        pass
+    edge, series_ids = await store.read(lambda connection: (raw_edge(connection), _series_ids(connection)))
+    for group_no in sorted({series_id // PACKED for series_id in series_ids}):
+        while await store.write(lambda c, i=group_no: _prune_packs(c, i, edge)):  # type: ignore[misc]
+            pass
+    minutes_before_us = now_us - roll_up_1m_days * DAY_US
+    for series_id in series_ids:
+        await store.write(
+            lambda c, i=series_id: c.execute(  # type: ignore[misc]
+                delete(reading_1m).where(reading_1m.c.series_id == i, reading_1m.c.start_us < minutes_before_us)
+            )
+        )
+
+    def prune_small(connection: Connection) -> None:
+        connection.execute(delete(tap).where(tap.c.at_us < now_us - tap_days * DAY_US))
+        connection.execute(delete(audit).where(audit.c.at_us < now_us - audit_days * DAY_US))
+        connection.execute(delete(seen).where(seen.c.updated_us < now_us - SEEN_DAYS * DAY_US))
+        connection.execute(delete(outbox).where(outbox.c.created_us < now_us - OUTBOX_DAYS * DAY_US))
+        forget_resolved(connection, now_us - audit_days * DAY_US)
+        connection.execute(delete(idempotency).where(idempotency.c.created_us < now_us - DAY_US))
+
+    await store.write(prune_small)
+
+
+def _series_ids(connection: Connection) -> list[int]:
+    return list(connection.execute(select(series.c.id)).scalars())
+
+
+def _must_wait_for_roll_ups(connection: Connection, edge_us: int) -> bool:
+    """Moves the raw edge forward to `edge_us` if nothing before it is due, else rolls some of that up; returns whether
+    to try again."""
+    if edge_us <= raw_edge(connection).at_us:
+        return False
+    if _roll_up_before(connection, edge_us, STEP_S):
+        return True
+    write_fact(connection, "raw_edge_us", edge_us)
+    write_fact(connection, "raw_edge_frame_no", read_fact(connection, "last_frame_no"))
+    return False
+
+
+def _prune_packs(connection: Connection, group_no: int, edge: RawEdge) -> bool:
+    """Deletes some of a group's packs before the edge; returns whether some are left."""
+    old = (pack.c.group_no == group_no, pack.c.at_us < edge.at_us, pack.c.frame_no <= edge.frame_no)
+    end_us = connection.execute(
+        select(pack.c.at_us).where(*old).order_by(pack.c.at_us).offset(PRUNE_ROWS).limit(1)
+    ).scalar()
+    some = old if end_us is None else (*old, pack.c.at_us <= end_us)
+    connection.execute(delete(pack).where(*some))
+    return end_us is not None

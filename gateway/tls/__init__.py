@@ -1,0 +1,1 @@
+"""The school's certificate authority, and certificates for the doors with TLS."""
