@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from api.auth import Caller
 from api.problems import Problem
-from gateway.store.tables import idempotency
+from gateway.access.tables import idempotency
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """What the API needs of the gateway."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,8 +22,6 @@ class Parts:
     """The parts, and what the API has others do. Everything is called on the event loop.
 
     `publish_command(device_id, name, payload)`: sends a command, which is stored already, to the device.
-    `replay`: tries a dead letter again; returns None if it is stored now, else why not. Raises NotFound.
-    `replay_device`: stores what was kept of a device that is adopted now; returns how many frames that were.
     `readiness`: every part by name, with the reason why it is not ready, or None.
     """
 
@@ -36,8 +34,6 @@ class Parts:
     version: str
     node: str
     publish_command: Callable[[str, str, bytes], None]
-    replay: Callable[[int], Awaitable[str | None]]
-    replay_device: Callable[[str], Awaitable[int]]
     status: Callable[[], Status]
     readiness: Callable[[], Mapping[str, str | None]]
     metrics: CollectorRegistry

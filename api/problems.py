@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.errors import Conflict, Invalid, NotFound, Unavailable
+from foundation.errors import Conflict, Invalid, NotFound, Unavailable
 
 log = structlog.get_logger("api")
 

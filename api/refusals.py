@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Counter as Metric
 from sqlalchemy import Connection
 
+from foundation.errors import Unavailable
 from gateway.access import audit
-from gateway.errors import Unavailable
 from gateway.store.store import Store
 
 log = structlog.get_logger("api")

@@ -1,13 +1,14 @@
-"""Errors of the rooms that take data in.
+"""Errors of the room that takes data in.
 
 DeviceError
 ├── DecodeError      the peer's fault: the frame becomes a dead letter, is counted and acknowledged
-├── Refused          the peer may not do this: default deny, counted and audited
-└── Unavailable      nobody's fault: back off for `retry_after_s` and try again
+└── PacketError      see devices.mqtt.codec.errors
 """
 
+from foundation.errors import SchoolgateError
 
-class DeviceError(Exception):
+
+class DeviceError(SchoolgateError):
     """Anything that goes wrong between a device and the commit."""
 
 
@@ -17,20 +18,3 @@ class DecodeError(DeviceError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-class Refused(DeviceError):
-    """The peer is not allowed to do this; `reason` is for the audit log."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class Unavailable(DeviceError):
-    """Cannot be done now; the same call may succeed after `retry_after_s` seconds."""
-
-    def __init__(self, reason: str, retry_after_s: float) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.retry_after_s = retry_after_s

@@ -1,6 +1,7 @@
 """How sure a time is: judges a device's stamp against the moment of receipt. Pure; times are µs since 1970 UTC."""
 
 import enum
+from typing import Final, Literal
 
 SECOND_US = 1_000_000
 HOUR_US = 3_600 * SECOND_US
@@ -11,6 +12,12 @@ LIVE_TOLERANCE_US = 120 * SECOND_US
 
 OLDEST_PLAUSIBLE_US = 5 * 366 * DAY_US
 """A buffered event may be this old; an older stamp is a clock that was never set (1970, 2000, 2016)."""
+
+
+ClockLabel = Literal["good", "estimated", "unknown"]
+
+CLOCK_LABELS: Final[tuple[ClockLabel, ...]] = ("good", "estimated", "unknown")
+"""By the number of a `Clock`."""
 
 
 class Clock(enum.IntEnum):
@@ -24,8 +31,8 @@ class Clock(enum.IntEnum):
     """A plausible stamp that nothing confirms, or the gateway's own clock is in doubt."""
 
     @property
-    def label(self) -> str:
-        return self.name.lower()
+    def label(self) -> ClockLabel:
+        return CLOCK_LABELS[self]
 
 
 def judge(

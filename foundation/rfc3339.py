@@ -1,21 +1,26 @@
 """Times at the edge: µs since 1970 UTC to and from RFC 3339, always with microseconds and `Z`. Pure."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import WithJsonSchema
 
-from devices.errors import DecodeError
-from devices.payloads.stamps import from_rfc3339
-from gateway.errors import Invalid
+from foundation.errors import Invalid
 
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """A time as the outside reads it: `2026-11-23T08:00:00.123456Z`. The type carries its JSON schema."""
 
+NO_ZONE: Final = "a time needs its zone (Z or an offset)"
+
 _SECOND_US: Final = 1_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_US: Final = 253_402_300_799_999_999
 """The last microsecond of year 9999."""
+
+_FORM: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_LONGEST: Final = 64
 
 _YEAR: Final = "(?:197[1-9]|19[89][0-9]|20[0-9]{2})"
 _LEAP_YEAR: Final = "(?:19(?:7[26]|8[048]|9[26])|20(?:[02468][048]|[13579][26]))"
@@ -48,12 +53,37 @@ def text_or_none(at_us: int | None) -> str | None:
     return None if at_us is None else text(at_us)
 
 
-def parse(moment: str) -> int:
-    """Returns the moment in µs since 1970. Raises Invalid for what is no RFC 3339 time with its zone."""
+def moment_of(text: str) -> int | None:
+    """Returns an RFC 3339 time in µs since 1970; None where the calendar has no such moment, or it lies before 1970.
+
+    Takes more than `PATTERN`: any number of fractional digits; a lower case `t` or `z` and a space for the `T`,
+    RFC 3339 §5.6; a leap second, which is the first of the next minute. Raises Invalid for what is no time in form.
+    """
+    found = _FORM.fullmatch(text) if len(text) <= _LONGEST else None
+    if found is None:
+        raise Invalid("neither an RFC 3339 time nor epoch milliseconds")
+    day, minute, second, fraction, zone = found.groups()
+    if zone is None:
+        raise Invalid(NO_ZONE)
+    is_leap = second == "60"
     try:
-        at_us = from_rfc3339(moment)
-    except DecodeError as error:
-        raise Invalid(error.reason) from error
+        whole = datetime.fromisoformat(f"{day}T{minute}:{'59' if is_leap else second}{zone.upper()}")
+        return since_1970(whole + timedelta(seconds=is_leap + float(fraction or 0)))
+    except (ValueError, OverflowError):
+        return None
+
+
+def since_1970(at: datetime) -> int | None:
+    """Returns an aware moment in µs since 1970, None before that."""
+    since = at - _EPOCH
+    if since.days < 0:
+        return None
+    return (since.days * 86_400 + since.seconds) * _SECOND_US + since.microseconds
+
+
+def parse(text: str) -> int:
+    """Returns the moment in µs since 1970. Raises Invalid for what is no RFC 3339 time with its zone."""
+    at_us = moment_of(text)
     if at_us is None:
         raise Invalid("there is no such moment in the calendar, or it lies before 1970")
     return at_us

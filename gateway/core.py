@@ -11,17 +11,19 @@ from sqlalchemy.exc import DatabaseError
 
 from devices.mqtt.server import journal
 from devices.registry import Registry
-from devices.tables import dead_letter, kept_frame
 from foundation.clocks import monotonic_us, wall_us
 from gateway.access.admin_key import ensure_admin_key
 from gateway.clockwatch import ClockWatch
 from gateway.committed import Committed
 from gateway.configuration.layers import Configuration
 from gateway.fleet import adoption
+from gateway.fleet.tables import kept_frame
+from gateway.ingest import dead_letters
 from gateway.ingest.homeassistant import Discovery
 from gateway.ingest.ingest import Ingest
 from gateway.ingest.sources import Sources
 from gateway.ingest.statements import compile_for
+from gateway.ingest.tables import dead_letter
 from gateway.readings.catalogue import Catalogue
 from gateway.store import database, reserve
 from gateway.store.byte_cap import ByteCap
@@ -86,16 +88,16 @@ async def open_core(
     reserve.keep(path)
     clock = ClockWatch(newest_us)
     clock.judge(wall_us(), monotonic_us())
-    dead_letters = ByteCap(dead_letter, settings.dead_letter_bytes)
+    dead_letter_cap = ByteCap(dead_letter, settings.dead_letter_bytes)
     kept_frames = ByteCap(kept_frame, settings.kept_frame_bytes)
-    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **adoption.STATEMENTS})
+    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **adoption.STATEMENTS, **dead_letters.STATEMENTS})
     ingest = Ingest(
         Sources(registry, statements, clock.note_stamp),
         statements,
         school_key,
         wall_us,
         lambda: clock.is_right_at(wall_us(), monotonic_us()),
-        dead_letters,
+        dead_letter_cap,
         kept_frames,
         Discovery(),
     )
@@ -115,7 +117,7 @@ async def open_core(
     store = Store(writer, readers, settings.queue_bytes)
     writer.start()
     try:
-        yield Core(store, writer, registry, catalogue, clock, dead_letters, kept_frames, run_no)
+        yield Core(store, writer, registry, catalogue, clock, dead_letter_cap, kept_frames, run_no)
     finally:
         await writer.close()
         store.close()

@@ -30,14 +30,13 @@ from devices.mqtt.server import journal
 from devices.mqtt.server.broker import Broker, Limits
 from devices.mqtt.server.door import Door, DoorLimits
 from foundation.clocks import monotonic_us, steady_clock, wall_us
+from foundation.errors import Unavailable
 from gateway.alerts import listing
 from gateway.alerts.lifecycle import Change
 from gateway.alerts.stage import AlertStage
 from gateway.committed import Committed
 from gateway.configuration.layers import Configuration
 from gateway.core import Core, open_core, write_clock
-from gateway.errors import Unavailable
-from gateway.fleet import adoption
 from gateway.health.metrics import GatewayCollector
 from gateway.health.report import Report
 from gateway.live.hub import Hub, Kind
@@ -45,7 +44,7 @@ from gateway.logs import Repeated
 from gateway.people import cards
 from gateway.schedule import scheduled
 from gateway.store import database
-from gateway.tls import authority
+from gateway.tls import addresses, files
 
 log = structlog.get_logger("gateway")
 
@@ -270,10 +269,10 @@ class Gateway:
         configuration = self._configuration
         section = configuration.mqtts if is_mqtt else configuration.https
         try:
-            provided = authority.provide(
+            provided = files.provide(
                 self._data / "tls",
                 configuration.node.name,
-                authority.own_names(configuration.node.name),
+                addresses.own_names(configuration.node.name),
                 datetime.now(UTC),
             )
         except Unavailable as error:
@@ -284,7 +283,7 @@ class Gateway:
             log.info("certificate", what=event)
         for aside in provided.set_aside:
             log.warning("certificate_set_aside", file=str(aside), hint="it could not be read; a new one is in use")
-        return authority.ssl_context(
+        return files.ssl_context(
             section.certificate or provided.certificate,
             section.key or provided.key,
             client_authority=provided.authority if is_mqtt else None,
@@ -305,8 +304,6 @@ class Gateway:
             version=self._version,
             node=self._configuration.node.name,
             publish_command=partial(self._publish_command, report.door.broker),
-            replay=lambda letter_id: adoption.replay_dead_letter(core.store, core.writer, letter_id),
-            replay_device=lambda device_id: adoption.replay_device(core.store, core.writer, device_id),
             status=report.status,
             readiness=report.readiness,
             metrics=metrics,

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from foundation.errors import Unavailable
 from gateway.configuration.layers import Configuration
-from gateway.errors import Unavailable
 from gateway.readings.roll_up import prune_once, roll_up_once
 from gateway.store.store import Store
 

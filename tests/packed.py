@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 from sqlalchemy.dialects.sqlite import insert
 
-from devices.tables import PACK_VALUES, PACKED, pack
 from gateway.committed import Pack, Reading
+from gateway.readings.tables import PACK_VALUES, PACKED, pack
 
 
 def pack_of(reading: Reading) -> Pack:

@@ -13,13 +13,15 @@ from devices import registry as device_registry
 from devices.frame import Frame, Intake
 from devices.mqtt.server import journal
 from devices.registry import Registry
-from devices.tables import dead_letter, kept_frame
 from gateway.committed import Committed
 from gateway.fleet import adoption
+from gateway.fleet.tables import kept_frame
+from gateway.ingest import dead_letters
 from gateway.ingest.homeassistant import Discovery
 from gateway.ingest.ingest import Ingest
 from gateway.ingest.sources import Sources
 from gateway.ingest.statements import compile_for
+from gateway.ingest.tables import dead_letter
 from gateway.store import database
 from gateway.store.byte_cap import ByteCap
 from gateway.store.store import Store
@@ -90,7 +92,7 @@ async def writing_store(
         registry.refresh(connection)
     dead, kept = ByteCap(dead_letter, cap_bytes), ByteCap(kept_frame, cap_bytes)
     clock = [True]
-    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **adoption.STATEMENTS})
+    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **adoption.STATEMENTS, **dead_letters.STATEMENTS})
     ingest = Ingest(
         Sources(registry, statements, lambda _device, _ahead_us: None),
         statements,

@@ -51,7 +51,7 @@ async def get_dead_letter(caller: Reader, letter_id: NumberPath) -> Response:
 @router.post("/{id}/replay", response_model=Replay, responses=documented(400, 401, 403, 404, 503))
 async def replay_dead_letter(caller: Writer, letter_id: NumberPath) -> Response:
     """Tries to decode a frame again, for instance after its device was adopted."""
-    reason = await caller.parts.replay(letter_id)
+    reason = await dead_letters.replay(caller.parts.store, letter_id)
     return Answer(Replay(reason is None, reason))
 
 

@@ -20,10 +20,10 @@ from api.idempotency import once
 from api.problems import documented
 from devices import registry
 from devices.mqtt.topics import filter_fault
+from foundation.errors import Conflict, Invalid, NotFound
 from gateway.access import audit
 from gateway.access.keys import Permission
-from gateway.errors import Conflict, Invalid, NotFound
-from gateway.fleet import commands, listing
+from gateway.fleet import adoption, commands, listing
 from gateway.fleet.commands import Command
 from gateway.fleet.listing import ListedDevice, State
 
@@ -186,7 +186,7 @@ async def adopt_device(
     parts = caller.parts
     await parts.store.write(adopt)
     await _registry_changed(caller, device_id)
-    replayed = await parts.replay_device(device_id)
+    replayed = await adoption.replay_device(parts.store, device_id)
     parts.hub.note_devices([device_id])
     return Answer(Adoption(await parts.store.read(lambda connection: listing.find(connection, device_id)), replayed))
 

@@ -16,9 +16,10 @@ from api.idempotency import once
 from api.problems import documented
 from devices.errors import DecodeError
 from devices.payloads.credentials import LONGEST, normalise_credential
+from foundation.errors import Invalid
 from gateway.access import audit
 from gateway.access.keys import Permission
-from gateway.errors import Invalid
+from gateway.attendance import taps
 from gateway.people import cards, people
 from gateway.people.people import Card, CardKind, Group, Person, PersonChange
 
@@ -159,7 +160,7 @@ async def list_groups(caller: Reader, limit: Limit = 100, after: AfterText = Non
 
 def _digest(connection: Connection, school_key: bytes, card: CardByNumber | CardByRef) -> bytes:
     if isinstance(card, CardByRef):
-        return people.digest_of_tap(connection, card.ref)
+        return taps.digest_of_tap(connection, card.ref)
     try:
         return cards.digest(school_key, normalise_credential(card.credential, card.kind))
     except DecodeError as error:

@@ -16,11 +16,11 @@ from api.cursors import AfterText
 from api.fields import Body, DeviceId, DeviceKind, IdempotencyKey, Limit, Measurement, Name, Number, RuleId, RulePath
 from api.idempotency import once_elsewhere
 from api.problems import documented
+from foundation.errors import NotFound
 from gateway.access import audit
 from gateway.access.keys import Permission
 from gateway.alerts.listing import SeverityLabel
 from gateway.alerts.rules import LONGEST_S, Rule, decode_rule, encode_rule
-from gateway.errors import NotFound
 from gateway.store.page import page_of
 
 router = APIRouter(prefix="/api/v1/rules", tags=["alerts"], route_class=GuardedRoute)

@@ -23,6 +23,7 @@ from devices.payloads import stamps
 from devices.payloads.credentials import normalise_credential
 from devices.payloads.measurements import WELL_KNOWN, legal_name
 from devices.payloads.values import CommandAck, CredentialKind, Direction, Status, Tap, Telemetry
+from foundation import rfc3339
 
 PREFIX: Final = "sg"
 LARGEST_BYTES: Final = 65_536
@@ -132,7 +133,9 @@ def decode_telemetry(payload: bytes) -> Telemetry:
     if at is None:
         stamp_us = None
     elif isinstance(at, datetime):
-        stamp_us = stamps.from_datetime(at)
+        if at.tzinfo is None:
+            raise DecodeError(f"at: {rfc3339.NO_ZONE}")
+        stamp_us = rfc3339.since_1970(at)
     else:
         stamp_us = stamps.from_epoch_ms(at)
     boot, seq = document.boot, document.seq

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select
 from foundation.durable_file import write_durably
 from gateway.access import keys
 from gateway.access.keys import Role
-from gateway.store.tables import api_key
+from gateway.access.tables import api_key
 
 log = structlog.get_logger("gateway")
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from foundation import rfc3339
+from gateway.access.tables import audit
 from gateway.store.page import Page, page_of
-from gateway.store.tables import audit
 
 SAME_WITHIN_US: Final = 60_000_000
 LONGEST_DETAIL: Final = 1000

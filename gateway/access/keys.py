@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from gateway.errors import Conflict, Invalid, NotFound
+from foundation.errors import Conflict, Invalid, NotFound
+from gateway.access.tables import api_key
 from gateway.store.page import Page, page_of
-from gateway.store.tables import api_key
 
 _TEXT: Final = re.compile(r"sg_([0-9a-f]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
 

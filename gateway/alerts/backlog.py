@@ -3,8 +3,8 @@
 from collections.abc import Set
 from dataclasses import dataclass, field
 
-from devices.tables import PACKED
 from gateway.committed import Committed, Reading
+from gateway.readings.tables import PACKED
 
 LIMIT = 5_000
 """Readings that may wait; beyond it they are thinned out, which is much cheaper than evaluating them."""

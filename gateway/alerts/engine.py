@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from math import isnan
 
 from foundation.clock import DAY_US, LIVE_TOLERANCE_US, SECOND_US
+from foundation.errors import NotFound
 from gateway.alerts.lifecycle import Alert, Change, Reason, State, withdrawn
 from gateway.alerts.listening import NEVER_US, Listening, Timeline
 from gateway.alerts.rules import Rule, SilenceRule, ThresholdRule
 from gateway.alerts.watches import SilenceWatch, ThresholdWatch, Watch
-from gateway.errors import NotFound
 
 NAP_US = 30 * SECOND_US
 """The engine wants a tick at least this often: half of the longest step of the clock that it believes."""

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, select
 
 from foundation import rfc3339
 from gateway.alerts.lifecycle import Alert, State
-from gateway.alerts.tables import alert, alert_from
+from gateway.alerts.saved import alert_from
+from gateway.alerts.tables import alert
 from gateway.store.page import Page, page_of
 
 SeverityLabel = Literal["info", "warning", "critical"]

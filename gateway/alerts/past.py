@@ -6,19 +6,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, func, select
 
 from devices.registry import DeviceState
-from devices.tables import device, device_status, reading, series
+from devices.tables import device
 from foundation.clock import Clock
 from gateway.alerts.engine import KnownDevice
 from gateway.alerts.lifecycle import Alert
 from gateway.alerts.rules import Rule
-from gateway.alerts.tables import (
-    Progress,
-    UnreadableRule,
-    load_open_alerts,
-    load_progress,
-    load_rules,
-)
+from gateway.alerts.saved import Progress, UnreadableRule, load_open_alerts, load_progress, load_rules
 from gateway.committed import Reading, Series
+from gateway.fleet.tables import device_status
+from gateway.readings.tables import reading, series
 from gateway.store.facts import read_fact
 
 TAIL = 100

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from gateway.errors import Invalid
+from foundation.errors import Invalid
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]

@@ -10,15 +10,15 @@ import structlog
 
 from devices.registry import DeviceState
 from foundation.clock import SECOND_US
-from gateway.alerts import tables
+from foundation.errors import NotFound, Unavailable
+from gateway.alerts import saved
 from gateway.alerts.backlog import Backlog, Batch
 from gateway.alerts.engine import NAP_US, Engine
 from gateway.alerts.lifecycle import Alert, Change, Reason, State
 from gateway.alerts.past import Past, Tail, load_devices, load_past, load_tail
 from gateway.alerts.rules import Rule, SilenceRule, ThresholdRule
-from gateway.alerts.tables import Progress
+from gateway.alerts.saved import Progress
 from gateway.committed import Committed, Series
-from gateway.errors import NotFound, Unavailable
 from gateway.logs import Repeated
 from gateway.store.store import Store
 
@@ -118,14 +118,14 @@ class AlertStage:
         The alerts it touches are stored and told at once after that. Raises Unavailable."""
         await self._ready.wait()
         now_us = self._now_us()
-        await self._store.write(lambda connection: tables.save_rule(connection, rule, now_us))
+        await self._store.write(lambda connection: saved.save_rule(connection, rule, now_us))
         self._rules[rule.id] = rule
         self._enforce_rules()
 
     async def delete_rule(self, rule_id: str) -> None:
         """Deletes a rule as `put_rule` puts one. Raises NotFound, Unavailable."""
         await self._ready.wait()
-        if not await self._store.write(lambda connection: tables.delete_rule(connection, rule_id)):
+        if not await self._store.write(lambda connection: saved.delete_rule(connection, rule_id)):
             raise NotFound(f"rule {rule_id}")
         self._rules.pop(rule_id, None)
         self._enforce_rules()
@@ -327,7 +327,7 @@ class AlertStage:
             progress = Progress(self._frame_no, self._now_us(), self._engine.next_alert_id)
             is_saved = False
             try:
-                await self._store.write(lambda connection: tables.save(connection, changes, progress))
+                await self._store.write(lambda connection: saved.save(connection, changes, progress))
                 is_saved = True
             finally:
                 if not is_saved:

@@ -1,32 +1,19 @@
 """Tables of the alerts, and what is read from and written to them. Times are integers, µs since 1970 UTC."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Connection,
     Float,
     Index,
     MetaData,
-    Row,
     SmallInteger,
     Table,
     Text,
-    bindparam,
-    delete,
-    func,
-    insert,
-    select,
     text,
 )
 
-from devices.tables import ROW_ID
-from gateway.alerts.lifecycle import Alert, Change, Reason, State
-from gateway.alerts.rules import Rule, Severity, decode_rule, encode_rule
-from gateway.errors import Invalid
+from foundation.columns import ROW_ID
 
 metadata = MetaData()
 
@@ -79,140 +66,3 @@ alert_progress = Table(
     Column("listened_us", BigInteger, nullable=False),
     Column("next_alert_id", BigInteger, nullable=False),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the engine has come; written together with what came of it.
-
-    `frame_no`: the last frame whose readings were evaluated. `listened_us`: the gateway's time until which
-    it is known to have listened, None on a new database.
-    """
-
-    frame_no: int = 0
-    listened_us: int | None = None
-    next_alert_id: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class UnreadableRule:
-    """A stored rule that this program cannot read; it is left as it is, and does nothing."""
-
-    id: str
-    reason: str
-
-
-def load_rules(connection: Connection) -> tuple[list[Rule], list[UnreadableRule]]:
-    """Returns the stored rules in order of their ids, disabled ones too, and those that cannot be read."""
-    rules: list[Rule] = []
-    unreadable: list[UnreadableRule] = []
-    for row in connection.execute(select(rule.c.id, rule.c.body).order_by(rule.c.id)):
-        try:
-            rules.append(decode_rule(row.body))
-        except Invalid as error:
-            unreadable.append(UnreadableRule(row.id, error.reason))
-    return rules, unreadable
-
-
-def save_rule(connection: Connection, new: Rule, now_us: int) -> None:
-    """Stores the rule, over an older one with its id."""
-    connection.execute(delete(rule).where(rule.c.id == new.id))
-    connection.execute(
-        insert(rule).values(id=new.id, body=encode_rule(new).decode(), enabled=new.enabled, updated_us=now_us)
-    )
-
-
-def delete_rule(connection: Connection, rule_id: str) -> bool:
-    """Deletes the rule; returns whether there was one. Its alerts are the engine's business."""
-    return connection.execute(delete(rule).where(rule.c.id == rule_id)).rowcount > 0
-
-
-def alert_from(row: Row[tuple[object, ...]]) -> Alert:
-    """Returns the alert that a row of the table `alert` holds."""
-    return Alert(
-        id=row.id,
-        rule_id=row.rule_id,
-        rule_name=row.rule_name,
-        severity=Severity(row.severity),
-        device_id=row.device_id,
-        measurement=row.measurement,
-        state=State(row.state),
-        has_fired=row.has_fired,
-        condition_since_us=row.condition_since_us,
-        since_us=row.since_us,
-        value=row.value,
-        value_at_us=row.value_at_us,
-        acknowledged_by=row.acknowledged_by,
-        acknowledged_us=row.acknowledged_us,
-        resolved_us=row.resolved_us,
-        reason=Reason(row.reason),
-        updated_us=row.updated_us,
-    )
-
-
-def load_open_alerts(connection: Connection) -> list[Alert]:
-    """Returns every alert that is not resolved, oldest first."""
-    rows = connection.execute(select(alert).where(alert.c.state != State.RESOLVED).order_by(alert.c.id))
-    return [alert_from(row) for row in rows]
-
-
-def load_progress(connection: Connection) -> Progress:
-    """Returns how far the engine had come at the last `save`; no id of a stored alert is given out again."""
-    row = connection.execute(select(alert_progress)).first()
-    last_id = int(connection.execute(select(func.coalesce(func.max(alert.c.id), 0))).scalar_one())
-    if row is None:
-        return Progress(next_alert_id=last_id + 1)
-    return Progress(row.frame_no, row.listened_us, max(row.next_alert_id, last_id + 1))
-
-
-def save(connection: Connection, changes: Iterable[Change], progress: Progress) -> None:
-    """Stores the alerts as the changes leave them, and the progress. Saving the same again changes nothing.
-
-    `changes` are in order. An alert that resolved without having fired is deleted. The table itself refuses a
-    second open alert for a rule and subject.
-    """
-    latest = {change.alert.id: change.alert for change in changes}
-    if latest:
-        connection.execute(delete(alert).where(alert.c.id == bindparam("old")), [{"old": id_} for id_ in latest])
-        rows = [_row_of(entry) for entry in latest.values() if entry.is_open or entry.has_fired]
-        if rows:
-            connection.execute(insert(alert), rows)
-    connection.execute(delete(alert_progress))
-    if progress.listened_us is not None:
-        connection.execute(
-            insert(alert_progress).values(
-                id=1,
-                frame_no=progress.frame_no,
-                listened_us=progress.listened_us,
-                next_alert_id=progress.next_alert_id,
-            )
-        )
-
-
-def _row_of(entry: Alert) -> dict[str, object]:
-    return {
-        "id": entry.id,
-        "rule_id": entry.rule_id,
-        "rule_name": entry.rule_name,
-        "severity": entry.severity,
-        "device_id": entry.device_id,
-        "measurement": entry.measurement,
-        "subject": entry.subject,
-        "state": entry.state,
-        "has_fired": entry.has_fired,
-        "condition_since_us": entry.condition_since_us,
-        "since_us": entry.since_us,
-        "value": entry.value,
-        "value_at_us": entry.value_at_us,
-        "acknowledged_by": entry.acknowledged_by,
-        "acknowledged_us": entry.acknowledged_us,
-        "resolved_us": entry.resolved_us,
-        "reason": entry.reason,
-        "updated_us": entry.updated_us,
-    }
-
-
-def forget_resolved(connection: Connection, before_us: int) -> int:
-    """Deletes alerts that were resolved and last changed before `before_us`; returns how many."""
-    gone = delete(alert).where(alert.c.state == State.RESOLVED, alert.c.updated_us < before_us)
-    return connection.execute(gone).rowcount

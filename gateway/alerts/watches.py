@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from foundation.clock import SECOND_US
+from foundation.errors import Conflict
 from gateway.alerts.lifecycle import Alert, Change, Event, Reason, State, after, withdrawn
 from gateway.alerts.listening import Listening, Timeline
 from gateway.alerts.rules import Rule, SilenceRule, ThresholdRule
-from gateway.errors import Conflict
 
 NEW_VALUE_EVERY_US = 10 * SECOND_US
 """How often the value of an open alert is brought up to date, in listening time."""

@@ -6,15 +6,15 @@ from typing import Any, Literal, cast
 
 from sqlalchemy import Connection, Row, select, tuple_
 
-from devices.tables import tap
 from foundation import rfc3339
-from foundation.clock import Clock
+from foundation.clock import CLOCK_LABELS, Clock, ClockLabel
+from foundation.errors import NotFound
+from gateway.attendance.tables import tap
 from gateway.committed import TapRow
 from gateway.people import cards
 from gateway.people.people import CardKind, Holder
-from gateway.readings.listing import CLOCK_LABELS, ClockLabel
+from gateway.people.tables import card, person
 from gateway.store.page import Page, page_of
-from gateway.store.tables import card, person
 
 Direction = Literal["in", "out"]
 
@@ -91,9 +91,19 @@ def committed_tap(row: TapRow, holders: Mapping[str, Holder]) -> Tap:
         device=row.device_id,
         at=rfc3339.text(row.at_us),
         received_at=rfc3339.text(row.received_us),
-        clock=CLOCK_LABELS[Clock(row.clock)],
+        clock=Clock(row.clock).label,
         person=None if row.person_id is None else holders.get(row.person_id),
         credential_ref=row.credential_ref,
         direction=cast(Direction | None, row.direction),
         kind=cast(CardKind, row.kind),
     )
+
+
+def digest_of_tap(connection: Connection, ref: str) -> bytes:
+    """Returns the digest of a card that was seen at a reader, by its ref. Raises NotFound."""
+    first, last = bytes.fromhex(ref), bytes.fromhex(ref) + bytes([255] * 24)
+    query = select(tap.c.credential_digest).where(tap.c.credential_digest.between(first, last)).limit(1)
+    found = connection.execute(query).scalar()
+    if found is None:
+        raise NotFound(f"a tap of card {ref}")
+    return bytes(found)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
+from foundation.errors import Conflict, Invalid, NotFound, SchoolgateError, Unavailable
 from gateway.configuration.layers import Configuration, Effective, Setting, settings, trace
-from gateway.errors import ConfigError, Conflict, Corrupt, GatewayError, Invalid, NotFound, Unavailable
+from gateway.errors import ConfigError, Corrupt
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -309,7 +310,7 @@ def main() -> NoReturn:
     except ConfigError as error:
         _complain(str(error))
         sys.exit(2)
-    except GatewayError as error:
+    except SchoolgateError as error:
         _complain(str(error))
         sys.exit(1)
     except OSError as error:

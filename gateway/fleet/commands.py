@@ -7,8 +7,8 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, insert, select, tuple_
 
 from foundation import rfc3339
+from gateway.fleet.tables import command
 from gateway.store.page import Page, page_of
-from gateway.store.tables import command
 
 
 @dataclass(frozen=True, slots=True)

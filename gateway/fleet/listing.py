@@ -7,9 +7,10 @@ from typing import Any, Final, Literal
 import msgspec
 from sqlalchemy import Connection, Row, Select, func, select
 
-from devices.tables import device, device_status, kept_frame
+from devices.tables import device
 from foundation import rfc3339
-from gateway.errors import NotFound
+from foundation.errors import NotFound
+from gateway.fleet.tables import device_status, kept_frame
 from gateway.store.page import Page, page_of
 
 State = Literal["active", "seen", "revoked"]

@@ -26,7 +26,7 @@ from gateway.health.port_holder import holder_of
 from gateway.store.database import FILE_NAME, is_damage, open_engine
 from gateway.store.revision import Fit, fit_of
 from gateway.store.tables import fact
-from gateway.tls.authority import ssl_context
+from gateway.tls.files import ssl_context
 
 MIB = 1 << 20
 LEAST_FREE_BYTES = 256 * MIB

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from devices.registry import DeviceState, Registry
-from devices.tables import device_status
 from foundation import rfc3339
 from gateway.alerts.lifecycle import State
+from gateway.fleet.tables import device_status
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from devices.mqtt.server.broker import Counters
 from devices.mqtt.server.door import Door
 from foundation import rfc3339
 from foundation.clocks import wall_us
+from foundation.errors import Unavailable
 from gateway.alerts.stage import AlertStage
 from gateway.configuration.layers import Configuration
 from gateway.core import Core
-from gateway.errors import Unavailable
 from gateway.health.figures import (
     BridgeFigures,
     IngestFigures,

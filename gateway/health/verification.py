@@ -15,23 +15,14 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, Table, case, exists, func, select
 from sqlalchemy.exc import DatabaseError
 
-from devices.tables import (
-    PACK_VALUES,
-    PACKED,
-    device,
-    pack,
-    reading,
-    reading_1h,
-    reading_1m,
-    roll_up_due,
-    seen,
-    series,
-    tap,
-)
+from devices.tables import device
 from foundation.clock import HOUR_US, Clock
+from gateway.attendance.tables import tap
+from gateway.ingest.tables import seen
+from gateway.people.tables import card, person
+from gateway.readings.tables import PACK_VALUES, PACKED, pack, reading, reading_1h, reading_1m, roll_up_due, series
 from gateway.store.database import open_engine
 from gateway.store.facts import read_fact
-from gateway.store.tables import card, person
 
 MAX_PROBLEMS = 20
 """Problems of one check that are described; the rest are counted."""

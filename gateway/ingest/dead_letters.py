@@ -3,12 +3,20 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, select
+from sqlalchemy.sql.elements import ClauseElement
 
-from devices.tables import dead_letter
+from devices.frame import Frame, JournalEntry
 from foundation import rfc3339
-from gateway.errors import NotFound
+from foundation.errors import NotFound
+from gateway.ingest.tables import dead_letter
 from gateway.store.page import Page, page_of
+from gateway.store.store import Store
+
+STATEMENTS: dict[str, ClauseElement] = {
+    "dead_letter_drop": delete(dead_letter).where(dead_letter.c.id == bindparam("letter_id")),
+}
+"""What is journalled by name."""
 
 SHOWN: Final = 4096
 """Characters of a payload that are shown."""
@@ -77,3 +85,20 @@ def _from_row(row: Row[Any]) -> DeadLetter:
         payload=shown(row.head or b""),  # SQLite: the start of nothing is null
         size=row.size,
     )
+
+
+async def replay(store: Store, letter_id: int) -> str | None:
+    """Tries a dead letter again; returns None if it is stored now, else why it is a dead letter again (a new one).
+
+    Raises NotFound.
+    """
+
+    def find(connection: Connection) -> Frame:
+        row = connection.execute(select(dead_letter).where(dead_letter.c.id == letter_id)).first()
+        if row is None:
+            raise NotFound(f"dead letter {letter_id}")
+        return Frame(row.topic, row.payload, row.received_us, row.device_id, row.is_retained)
+
+    frame = await store.read(find)
+    intake = await store.take_in([frame], [JournalEntry("dead_letter_drop", (letter_id,))])
+    return intake.refused[0] if intake.refused else None

@@ -25,7 +25,7 @@ from devices.payloads.homeassistant.entities import (
     is_available,
 )
 from devices.payloads.values import StateMessage, Status
-from devices.tables import announcement
+from gateway.fleet.tables import announcement
 
 MAX_ANNOUNCEMENTS = 20_000
 """More than a school can have; a peer that announces without end is refused from here on."""

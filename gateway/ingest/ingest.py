@@ -16,6 +16,7 @@ from devices.registry import DeviceState, PayloadFormat
 from foundation.clock import HOUR_US, LIVE_TOLERANCE_US, Clock, judge
 from gateway.access import audit
 from gateway.committed import Committed
+from gateway.fleet.tables import command
 from gateway.ingest.homeassistant import Discovery
 from gateway.ingest.source import Source
 from gateway.ingest.sources import Sources
@@ -24,7 +25,6 @@ from gateway.ingest.taps import store_tap
 from gateway.ingest.transaction import Transaction
 from gateway.store.byte_cap import ByteCap
 from gateway.store.facts import read_fact
-from gateway.store.tables import command
 
 MAX_PLANS = 50_000
 """Topics whose handling is remembered; a peer that invents topics only makes us look again."""

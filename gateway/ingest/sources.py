@@ -10,13 +10,15 @@ from sqlalchemy import Connection, func, select
 
 from devices.errors import DecodeError
 from devices.registry import Device, DeviceState, PayloadFormat, Registry, note_seen
-from devices.tables import PACKED, device_status, seen, series
 from foundation.clock import HOUR_US, SECOND_US
 from gateway.committed import DeviceChange, Series
+from gateway.fleet.tables import device_status
 from gateway.ingest.seen import SeenRanges
 from gateway.ingest.source import MAX_BOOTS_IN_MEMORY, MAX_LAYOUTS, MAX_SERIES, Layout, Source
 from gateway.ingest.statements import Statements
+from gateway.ingest.tables import seen
 from gateway.ingest.transaction import Transaction
+from gateway.readings.tables import PACKED, series
 
 STATUS_EVERY_US = 10 * SECOND_US
 """How often a device's last_seen is written while nothing else about it changes."""

@@ -7,16 +7,9 @@ from sqlalchemy import Dialect, bindparam, delete, insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import ClauseElement
 
-from devices.tables import (
-    announcement,
-    dead_letter,
-    device_status,
-    kept_frame,
-    pack,
-    roll_up_due,
-    seen,
-    series,
-)
+from gateway.fleet.tables import announcement, device_status, kept_frame
+from gateway.ingest.tables import dead_letter, seen
+from gateway.readings.tables import pack, roll_up_due, series
 from gateway.store.tables import fact, outbox
 
 ROWS_A_STATEMENT = (1000, 100)

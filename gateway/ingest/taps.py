@@ -7,13 +7,13 @@ from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from devices.payloads.values import Tap
-from devices.tables import tap
 from foundation.clock import Clock
+from gateway.attendance.tables import tap
 from gateway.committed import TapRow
 from gateway.ingest.statements import Statements
 from gateway.ingest.transaction import Transaction
 from gateway.people import cards
-from gateway.store.tables import card
+from gateway.people.tables import card
 
 OUTBOX_LANE = 0
 

@@ -16,9 +16,9 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from foundation.errors import Unavailable
 from gateway.attendance import taps
 from gateway.committed import Committed, Series, TapRow
-from gateway.errors import Unavailable
 from gateway.fleet import listing
 from gateway.live.ring import CAPACITY, FULL_CHUNK, EventRing
 from gateway.live.ring import Kind as Kind

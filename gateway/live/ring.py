@@ -16,10 +16,10 @@ from typing import Final
 
 import msgspec
 
-from devices.tables import PACKED
 from foundation import rfc3339
+from foundation.clock import CLOCK_LABELS
 from gateway.committed import Pack, Series
-from gateway.readings.listing import CLOCK_LABELS
+from gateway.readings.tables import PACKED
 
 CAPACITY: Final = 40_000
 """Numbers in the ring."""

@@ -11,11 +11,10 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
 
-from devices.tables import tap
-from gateway.errors import Conflict, Invalid, NotFound
+from foundation.errors import Conflict, Invalid, NotFound
 from gateway.people import cards
+from gateway.people.tables import card, person
 from gateway.store.page import Page, page_of
-from gateway.store.tables import card, person
 
 CardKind = Literal["uid", "nfc", "qr"]
 
@@ -138,16 +137,6 @@ def add_card(connection: Connection, person_id: str, digest: bytes, kind: CardKi
     }
     connection.execute(insert(card).values(row_values))
     return given
-
-
-def digest_of_tap(connection: Connection, ref: str) -> bytes:
-    """Returns the digest of a card that was seen at a reader, by its ref. Raises NotFound."""
-    first, last = bytes.fromhex(ref), bytes.fromhex(ref) + bytes([255] * 24)
-    query = select(tap.c.credential_digest).where(tap.c.credential_digest.between(first, last)).limit(1)
-    found = connection.execute(query).scalar()
-    if found is None:
-        raise NotFound(f"a tap of card {ref}")
-    return bytes(found)
 
 
 def remove_card(connection: Connection, person_id: str, ref: str) -> None:

@@ -6,19 +6,11 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, null, select, tuple_, union_all
 
-from devices.tables import reading, reading_1h, reading_1m, roll_up_due, series
 from foundation import rfc3339
-from gateway.readings.listing import (
-    CLOCK_LABELS,
-    HOUR_US,
-    SECOND_US,
-    ClockLabel,
-    ReadingFilter,
-    Windows,
-    in_windows,
-    with_series,
-)
+from foundation.clock import CLOCK_LABELS, ClockLabel
+from gateway.readings.listing import HOUR_US, SECOND_US, ReadingFilter, Windows, in_windows, with_series
 from gateway.readings.roll_up import raw_edge
+from gateway.readings.tables import reading, reading_1h, reading_1m, roll_up_due, series
 from gateway.store.page import Page, page_of
 
 Aggregate = Literal["mean", "min", "max", "sum", "count", "last"]

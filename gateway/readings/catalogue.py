@@ -3,8 +3,8 @@
 from sqlalchemy import Connection, select
 
 from devices.registry import Registry
-from devices.tables import series
 from gateway.committed import Series
+from gateway.readings.tables import series
 
 
 class Catalogue:

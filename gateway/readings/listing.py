@@ -6,21 +6,18 @@ read in windows of time that grow while they hold little: so about as many rows 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, select, tuple_
 
-from devices.tables import reading, reading_1h, roll_up_due, series
 from foundation import rfc3339
+from foundation.clock import CLOCK_LABELS, ClockLabel
+from gateway.readings.tables import reading, reading_1h, roll_up_due, series
 from gateway.store.page import Page, page_of
 
 SECOND_US: Final = 1_000_000
 HOUR_US: Final = 3600 * SECOND_US
 
-ClockLabel = Literal["good", "estimated", "unknown"]
-
-CLOCK_LABELS: Final[tuple[ClockLabel, ...]] = ("good", "estimated", "unknown")
-"""By the number of a `foundation.clock.Clock`."""
 
 LONG_GAP: Final = 100
 """In widths of the window before it."""

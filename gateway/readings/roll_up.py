@@ -14,12 +14,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select, text, update
 
-from devices.tables import PACK_VALUES, PACKED, pack, reading_1m, roll_up_due, seen, series, tap
 from foundation.clock import DAY_US, HOUR_US, SECOND_US
-from gateway.alerts.tables import forget_resolved
+from gateway.access.tables import audit, idempotency
+from gateway.alerts.saved import forget_resolved
+from gateway.attendance.tables import tap
+from gateway.ingest.tables import seen
+from gateway.readings.tables import PACK_VALUES, PACKED, pack, reading_1m, roll_up_due, series
 from gateway.store.facts import read_fact, write_fact
 from gateway.store.store import Store
-from gateway.store.tables import audit, idempotency, outbox
+from gateway.store.tables import outbox
 
 GRACE_US = 30 * SECOND_US
 """An hour is rolled up this long after its end, so that most of its late readings are in."""

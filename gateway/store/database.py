@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DatabaseError
 
-from gateway.errors import Corrupt, Unavailable
+from foundation.errors import Unavailable
+from gateway.errors import Corrupt
 from gateway.store import reserve
 from gateway.store.revision import Fit, fit_of
 from gateway.store.salvage import salvage

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from devices.frame import Frame, Intake, JournalEntry
 from gateway.store.database import READERS
 from gateway.store.writer import Writer, WriterStatus
 
@@ -33,6 +34,15 @@ class Store:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """See `Writer.write`."""
         return await self._writer.write(work)
+
+    async def take_in(self, frames: list[Frame], journal: list[JournalEntry]) -> Intake:
+        """Sends frames through the ingest as a way in does, with `journal` in the same transaction; returns after the
+        commit."""
+        done = asyncio.get_running_loop().create_future()
+        intake = Intake(frames, lambda: done.set_result(None), sum(len(frame.payload) for frame in frames), journal)
+        self._writer.submit(intake)
+        await done
+        return intake
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Runs `query` on a connection that cannot write, in a worker thread, on one snapshot of the database."""

@@ -21,8 +21,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError
 
 from devices.frame import Frame, Intake
+from foundation.errors import Unavailable
 from gateway.committed import Committed
-from gateway.errors import Unavailable
 from gateway.store.database import is_damage, is_outage, mark_damaged, write_something
 
 T = TypeVar("T")

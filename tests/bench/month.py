@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, insert
 
 from devices import registry
-from devices.tables import PACKED, series
+from gateway.readings.tables import PACKED, series
 from gateway.store import database
 from gateway.store.tables import fact
 from tests.bench.run import Run

@@ -22,20 +22,23 @@ from devices.mqtt.server.broker import Broker, Limits
 from devices.mqtt.server.connection import Connection
 from devices.payloads import native
 from devices.registry import Registry
-from devices.tables import PACKED, dead_letter, kept_frame
 from firmware_sim import packets
 from gateway.alerts.backlog import Backlog
 from gateway.alerts.engine import Engine, KnownDevice
 from gateway.alerts.rules import ThresholdRule
 from gateway.committed import Committed, Pack, Series
 from gateway.fleet import adoption
+from gateway.fleet.tables import kept_frame
+from gateway.ingest import dead_letters
 from gateway.ingest.homeassistant import Discovery
 from gateway.ingest.ingest import Ingest
 from gateway.ingest.sources import Sources
 from gateway.ingest.statements import Statements, compile_for
+from gateway.ingest.tables import dead_letter
 from gateway.ingest.transaction import Transaction
 from gateway.live.ring import EventRing, Kind
 from gateway.main import GC_THRESHOLDS
+from gateway.readings.tables import PACKED
 from gateway.store import database
 from gateway.store.byte_cap import ByteCap
 from tests.bench.enrolled import enrol
@@ -188,13 +191,13 @@ def _opened(data: Path) -> Iterator[_Opened]:
     registry = Registry()
     with engine.begin() as connection:
         registry.refresh(connection)
-    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **adoption.STATEMENTS})
+    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **adoption.STATEMENTS, **dead_letters.STATEMENTS})
     sources = Sources(registry, statements, lambda _device, _ahead_us: None)
-    dead_letters, kept_frames = ByteCap(dead_letter, 1 << 26), ByteCap(kept_frame, 1 << 26)
-    ingest = Ingest(sources, statements, bytes(32), wall_us, lambda: True, dead_letters, kept_frames, Discovery())
+    dead_letter_cap, kept_frames = ByteCap(dead_letter, 1 << 26), ByteCap(kept_frame, 1 << 26)
+    ingest = Ingest(sources, statements, bytes(32), wall_us, lambda: True, dead_letter_cap, kept_frames, Discovery())
     try:
         with engine.connect() as connection:
-            yield _Opened(connection, statements, ingest, dead_letters, kept_frames)
+            yield _Opened(connection, statements, ingest, dead_letter_cap, kept_frames)
     finally:
         engine.dispose()
 

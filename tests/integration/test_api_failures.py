@@ -15,7 +15,7 @@ from api import problems
 from api.edge import Edge
 from api.parts import Parts
 from api.routes import health
-from gateway.errors import Conflict, Invalid, NotFound, Unavailable
+from foundation.errors import Conflict, Invalid, NotFound, Unavailable
 
 SECRET = "a detail of the inside"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from gateway.tls import authority
+from gateway.tls import addresses, files
 from tests.eventually import eventually
 from tests.held_sink import HeldSink
 from tests.mosquitto_process import MosquittoProcess
@@ -17,7 +17,7 @@ PASSWORD = "correct horse"
 
 
 async def test_it_signs_in_over_tls(tmp_path: Path) -> None:
-    provided = authority.provide(tmp_path / "tls", "broker", authority.own_names("broker"), datetime.now(UTC))
+    provided = files.provide(tmp_path / "tls", "broker", addresses.own_names("broker"), datetime.now(UTC))
     settings = {"certfile": str(provided.certificate), "keyfile": str(provided.key)}
     sink = HeldSink()
     with MosquittoProcess(tmp_path / "mosquitto", settings, users={"school": PASSWORD}) as mosquitto:
@@ -66,8 +66,8 @@ async def test_a_wrong_password_is_told_without_a_word_of_it(tmp_path: Path, pas
 
 
 async def test_a_broker_of_another_authority_is_not_trusted(tmp_path: Path) -> None:
-    own = authority.provide(tmp_path / "tls", "broker", authority.own_names("broker"), datetime.now(UTC))
-    other = authority.provide(tmp_path / "other", "broker", authority.own_names("broker"), datetime.now(UTC))
+    own = files.provide(tmp_path / "tls", "broker", addresses.own_names("broker"), datetime.now(UTC))
+    other = files.provide(tmp_path / "other", "broker", addresses.own_names("broker"), datetime.now(UTC))
     settings = {"certfile": str(own.certificate), "keyfile": str(own.key)}
     with MosquittoProcess(tmp_path / "mosquitto", settings) as mosquitto:
         async with running_bridge(

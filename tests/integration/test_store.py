@@ -10,14 +10,15 @@ import pytest
 from sqlalchemy import Connection, insert, text
 
 from devices.frame import Frame, Intake, Presence, Refusal
+from foundation.errors import NotFound, Unavailable
 from gateway.committed import Committed
-from gateway.errors import NotFound, Unavailable
 from gateway.fleet import adoption
+from gateway.fleet.tables import command
+from gateway.ingest import dead_letters
 from gateway.ingest.ingest import Ingest
 from gateway.people import cards, people
 from gateway.store import database
 from gateway.store.facts import write_fact
-from gateway.store.tables import command
 from tests.writing_store import SCHOOL_KEY, WritingStore, frame, now_us, telemetry, writing_store
 
 DAY_US = 86_400_000_000
@@ -151,7 +152,7 @@ async def test_adopting_a_device_replays_what_was_kept(store: WritingStore) -> N
 
     await store.store.write(adopt)
     await store.store.read(store.registry.refresh)
-    assert await adoption.replay_device(store.store, store.writer, "stranger") == 1
+    assert await adoption.replay_device(store.store, "stranger") == 1
     assert await store.rows("SELECT at_us FROM reading") == [(received_us,)]
     assert await store.rows("SELECT count(*) FROM kept_frame") == [(0,)]
 
@@ -159,7 +160,7 @@ async def test_adopting_a_device_replays_what_was_kept(store: WritingStore) -> N
 async def test_a_dead_letter_that_decodes_now_is_stored_and_gone(store: WritingStore) -> None:
     await store.take(telemetry("d1", "{"))
     [(letter_id,)] = await store.rows("SELECT id FROM dead_letter")
-    assert await adoption.replay_dead_letter(store.store, store.writer, int(str(letter_id))) == "telemetry: not JSON"
+    assert await dead_letters.replay(store.store, int(str(letter_id))) == "telemetry: not JSON"
     assert await store.rows("SELECT count(*) FROM dead_letter") == [(1,)]
     await store.store.write(
         lambda connection: connection.execute(
@@ -167,11 +168,11 @@ async def test_a_dead_letter_that_decodes_now_is_stored_and_gone(store: WritingS
         )
     )
     [(letter_id,)] = await store.rows("SELECT id FROM dead_letter")
-    assert await adoption.replay_dead_letter(store.store, store.writer, int(str(letter_id))) is None
+    assert await dead_letters.replay(store.store, int(str(letter_id))) is None
     assert await store.rows("SELECT count(*) FROM dead_letter") == [(0,)]
     assert await store.rows("SELECT count(*) FROM reading") == [(1,)]
     with pytest.raises(NotFound):
-        await adoption.replay_dead_letter(store.store, store.writer, 999)
+        await dead_letters.replay(store.store, 999)
 
 
 def tap(**fields: object) -> str:
@@ -331,7 +332,7 @@ async def test_home_assistant_devices_are_found_kept_and_replayed(store: Writing
 
     await store.store.write(adopt)
     await store.store.read(store.registry.refresh)
-    assert await adoption.replay_device(store.store, store.writer, "ha-x1") == 1
+    assert await adoption.replay_device(store.store, "ha-x1") == 1
     await store.take(frame("zigbee2mqtt/lab", '{"temperature": 21}'))
     rows = await store.rows("SELECT measurement, value FROM reading JOIN series ON id = series_id ORDER BY frame_no")
     assert rows == [("temperature_c", 20.5), ("temperature_c", 21.0)]

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from devices.frame import Frame, Intake
+from foundation.errors import Unavailable
 from gateway.committed import Committed
-from gateway.errors import Unavailable
 from gateway.ingest.ingest import Ingest
 from tests.eventually import eventually
 from tests.writing_store import WritingStore, telemetry, writing_store

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, func, select
 
+from foundation.errors import Conflict, NotFound
 from gateway.alerts import tables
 from gateway.alerts.engine import Engine, KnownDevice
 from gateway.alerts.lifecycle import Alert, Change
 from gateway.alerts.rules import SilenceRule, ThresholdRule
-from gateway.alerts.tables import Progress
-from gateway.errors import Conflict, NotFound
+from gateway.alerts.saved import Progress
 
 SECOND = 1_000_000
 STALE_S = 600

@@ -1,13 +1,14 @@
 """Times at the edge."""
 
 import re
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation import rfc3339
-from gateway.errors import Invalid
+from foundation.errors import Invalid
 
 LAST_US = 253_402_300_799_999_999
 
@@ -48,3 +49,10 @@ def test_what_is_no_time_is_refused(moment: str) -> None:
 @pytest.mark.parametrize("day", ["2023-02-29", "2025-04-31", "2100-01-01", "1970-12-31"])
 def test_days_that_do_not_exist_or_lie_far_off_do_not_fit_the_pattern(day: str) -> None:
     assert not re.fullmatch(rfc3339.PATTERN, f"{day}T00:00:00Z")
+
+
+def test_a_datetime_of_any_zone_is_the_same_moment() -> None:
+    moment = datetime(2026, 11, 23, 12, 0, 0, 7, tzinfo=UTC)
+    assert rfc3339.since_1970(moment) == 1_795_435_200_000_007
+    assert rfc3339.since_1970(moment.astimezone(timezone(timedelta(hours=-9)))) == 1_795_435_200_000_007
+    assert rfc3339.since_1970(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))) is None

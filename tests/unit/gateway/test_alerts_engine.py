@@ -2,10 +2,10 @@
 
 import pytest
 
+from foundation.errors import Conflict, NotFound
 from gateway.alerts.engine import GRACE_US, KnownDevice
 from gateway.alerts.lifecycle import Reason, State
 from gateway.alerts.rules import Severity, SilenceRule, ThresholdRule
-from gateway.errors import Conflict, NotFound
 from tests.unit.gateway.alerts_bench import HOT, MINUTE, QUIET, START, YEAR, Bench, hot
 
 FIRING, PENDING, UNKNOWN, RESOLVED = State.FIRING, State.PENDING, State.UNKNOWN, State.RESOLVED

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from foundation.errors import Invalid
 from gateway.alerts.rules import Rule, Severity, SilenceRule, ThresholdRule, decode_rule, encode_rule
-from gateway.errors import Invalid
 
 HOT = {"kind": "threshold", "id": "hot", "name": "Hot", "measurement": "temperature_c", "above": 30, "clear": 28}
 QUIET = {"kind": "silence", "id": "quiet", "name": "Quiet", "after_s": 600}

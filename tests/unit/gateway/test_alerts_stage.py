@@ -12,16 +12,17 @@ import structlog.testing
 from sqlalchemy import Connection, delete, insert
 
 from devices import registry as device_registry
-from devices.tables import device_status, series
 from foundation.clock import Clock
+from foundation.errors import Conflict, NotFound, Unavailable
+from gateway.alerts import saved, tables
 from gateway.alerts import stage as stage_module
-from gateway.alerts import tables
 from gateway.alerts.lifecycle import Alert, Change, Reason, State
 from gateway.alerts.rules import Rule, SilenceRule
 from gateway.alerts.stage import AlertStage
 from gateway.committed import Committed, DeviceChange, Series
-from gateway.errors import Conflict, NotFound, Unavailable
+from gateway.fleet.tables import device_status
 from gateway.readings.catalogue import Catalogue
+from gateway.readings.tables import series
 from gateway.store.store import Store
 from gateway.store.tables import fact
 from tests.packed import insert_readings, pack_of
@@ -127,7 +128,7 @@ class School:
             await self.breathe()
 
     async def open_alerts(self) -> list[Alert]:
-        return await self.world.store.read(tables.load_open_alerts)
+        return await self.world.store.read(saved.load_open_alerts)
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, delete, insert, select
 
-from devices.tables import pack, reading_1h, reading_1m, roll_up_due, series
 from foundation import rfc3339
 from gateway.readings import buckets
 from gateway.readings.buckets import Aggregate, Bucketing, Position
 from gateway.readings.listing import ReadingFilter
 from gateway.readings.roll_up import roll_up_some
+from gateway.readings.tables import pack, reading_1h, reading_1m, roll_up_due, series
 from gateway.store.tables import fact
 from tests.packed import insert_readings
 from tests.school_database import START_US, opened

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, update
 
 from devices import registry
-from devices.tables import dead_letter, device_status, kept_frame
-from gateway.errors import NotFound
+from foundation.errors import NotFound
 from gateway.fleet import commands, listing
+from gateway.fleet.tables import command, device_status, kept_frame
 from gateway.ingest import dead_letters
-from gateway.store.tables import command
+from gateway.ingest.tables import dead_letter
 from tests.school_database import START_US, opened
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select, update
 
+from foundation.errors import Conflict, Invalid, NotFound
 from gateway.access import keys
 from gateway.access.keys import Permission, Role
-from gateway.errors import Conflict, Invalid, NotFound
-from gateway.store.tables import api_key
+from gateway.access.tables import api_key
 from tests.school_database import START_US, opened
 
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 
 from devices import registry
-from devices.tables import PACKED
-from devices.tables import series as series_table
 from foundation.clock import Clock
+from foundation.errors import Unavailable
 from gateway.committed import Committed, DeviceChange, Reading, Series, TapRow
-from gateway.errors import Unavailable
 from gateway.live.hub import MAX_READERS, Hub, Subscription
 from gateway.live.ring import FULL_CHUNK, EventRing, Kind
 from gateway.people import people
+from gateway.readings.tables import PACKED
+from gateway.readings.tables import series as series_table
 from gateway.schema import ALL_METADATA
 from gateway.store.database import open_engine
 from gateway.store.store import Store

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, insert, text
 
-from devices.tables import tap
+from foundation.errors import Conflict, Invalid, NotFound
 from gateway.attendance import taps
+from gateway.attendance.tables import tap
 from gateway.attendance.taps import TapFilter
-from gateway.errors import Conflict, Invalid, NotFound
 from gateway.people import cards, people
 from gateway.people.people import Card, Holder, PersonChange
 from tests.school_database import START_US, opened
@@ -99,7 +99,7 @@ def test_a_tap_gets_its_person_when_the_card_gets_a_holder_and_loses_them_with_t
     digest = tap_card(connection, "04A1B2C3")
     (before,) = taps.page(connection, ALL, None, 10).items
     assert before.person is None
-    assert people.digest_of_tap(connection, before.credential_ref) == digest
+    assert taps.digest_of_tap(connection, before.credential_ref) == digest
     ada = people.create(connection, "Ada", "7b", START_US)
     people.add_card(connection, ada.id, digest, "uid", START_US)
     (after,) = taps.page(connection, ALL, None, 10).items
@@ -112,7 +112,7 @@ def test_a_tap_gets_its_person_when_the_card_gets_a_holder_and_loses_them_with_t
 def test_a_card_that_was_never_at_a_reader_is_not_known_by_its_ref(connection: Connection) -> None:
     tap_card(connection, "04A1B2C3")
     with pytest.raises(NotFound):
-        people.digest_of_tap(connection, "ffffffffffffffff")
+        taps.digest_of_tap(connection, "ffffffffffffffff")
 
 
 def test_taps_are_listed_newest_first_by_time_device_and_person(connection: Connection) -> None:

@@ -11,17 +11,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from gateway.errors import ConfigError, Unavailable
-from gateway.tls.authority import (
-    RENEW_BEFORE,
-    SERVER_LIFE,
-    Names,
-    Provided,
-    own_names,
-    provide,
-    ssl_context,
-    why_renew_server,
-)
+from foundation.errors import Unavailable
+from gateway.errors import ConfigError
+from gateway.tls.addresses import Names, own_names
+from gateway.tls.authority import RENEW_BEFORE, SERVER_LIFE, why_renew_server
+from gateway.tls.files import Provided, provide, ssl_context
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 NAMES = Names(("gateway", "gateway.local", "localhost"), (ipaddress.ip_address("127.0.0.1"),))

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Connection, create_engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from gateway.alerts import tables
+from gateway.alerts import saved, tables
 from gateway.alerts.lifecycle import Alert, Change, Reason, State
 from gateway.alerts.rules import Severity
-from gateway.alerts.tables import Progress
+from gateway.alerts.saved import Progress
 from tests.unit.gateway.alerts_bench import HOT, QUIET, hot
 
 ALERT = Alert(
@@ -49,72 +49,72 @@ def changed(alert: Alert, **changes: object) -> Change:
 
 
 def stored(connection: Connection) -> list[Alert]:
-    return [tables.alert_from(row) for row in connection.execute(select(tables.alert).order_by(tables.alert.c.id))]
+    return [saved.alert_from(row) for row in connection.execute(select(tables.alert).order_by(tables.alert.c.id))]
 
 
 def test_an_alert_is_the_same_after_the_table(connection: Connection) -> None:
-    tables.save(connection, [Change(ALERT, State.FIRING)], Progress(5, 40, 4))
-    assert tables.load_open_alerts(connection) == [ALERT]
-    assert tables.load_progress(connection) == Progress(5, 40, 4)
+    saved.save(connection, [Change(ALERT, State.FIRING)], Progress(5, 40, 4))
+    assert saved.load_open_alerts(connection) == [ALERT]
+    assert saved.load_progress(connection) == Progress(5, 40, 4)
 
 
 def test_saving_the_same_again_changes_nothing(connection: Connection) -> None:
     for _ in range(2):
-        tables.save(connection, [Change(ALERT, State.FIRING)], Progress(5, 40, 4))
+        saved.save(connection, [Change(ALERT, State.FIRING)], Progress(5, 40, 4))
     assert stored(connection) == [ALERT]
 
 
 def test_of_several_changes_of_an_alert_the_last_is_stored(connection: Connection) -> None:
     changes = [changed(ALERT, state=State.FIRING), changed(ALERT, state=State.RESOLVED, resolved_us=50)]
-    tables.save(connection, changes, Progress(5, 40, 4))
+    saved.save(connection, changes, Progress(5, 40, 4))
     assert [alert.state for alert in stored(connection)] == [State.RESOLVED]
-    assert tables.load_open_alerts(connection) == []
+    assert saved.load_open_alerts(connection) == []
 
 
 def test_an_alert_that_never_fired_is_not_kept(connection: Connection) -> None:
     pending = changed(ALERT, state=State.PENDING, has_fired=False)
-    tables.save(connection, [pending], Progress(5, 40, 4))
-    assert len(tables.load_open_alerts(connection)) == 1
-    tables.save(connection, [changed(pending.alert, state=State.RESOLVED)], Progress(5, 40, 4))
+    saved.save(connection, [pending], Progress(5, 40, 4))
+    assert len(saved.load_open_alerts(connection)) == 1
+    saved.save(connection, [changed(pending.alert, state=State.RESOLVED)], Progress(5, 40, 4))
     assert stored(connection) == []
 
 
 def test_an_alert_may_end_and_the_next_begin_in_one_transaction(connection: Connection) -> None:
-    tables.save(connection, [Change(ALERT, State.FIRING)], Progress(5, 40, 4))
+    saved.save(connection, [Change(ALERT, State.FIRING)], Progress(5, 40, 4))
     changes = [changed(ALERT, state=State.RESOLVED, resolved_us=50), changed(ALERT, id=4, state=State.FIRING)]
-    tables.save(connection, changes, Progress(5, 60, 5))
+    saved.save(connection, changes, Progress(5, 60, 5))
     assert [(alert.id, alert.is_open) for alert in stored(connection)] == [(3, False), (4, True)]
 
 
 def test_the_table_refuses_a_second_open_alert_for_a_rule_and_subject(connection: Connection) -> None:
-    tables.save(connection, [Change(ALERT, State.FIRING)], Progress(5, 40, 4))
+    saved.save(connection, [Change(ALERT, State.FIRING)], Progress(5, 40, 4))
     with pytest.raises(IntegrityError):
-        tables.save(connection, [changed(ALERT, id=4)], Progress(5, 40, 5))
+        saved.save(connection, [changed(ALERT, id=4)], Progress(5, 40, 5))
 
 
 def test_a_new_database_has_no_progress(connection: Connection) -> None:
-    assert tables.load_progress(connection) == Progress(0, None, 1)
+    assert saved.load_progress(connection) == Progress(0, None, 1)
 
 
 def test_the_id_of_a_stored_alert_is_not_given_out_again(connection: Connection) -> None:
-    tables.save(connection, [Change(ALERT, State.FIRING)], Progress(5, 40, 2))
-    assert tables.load_progress(connection).next_alert_id == 4
+    saved.save(connection, [Change(ALERT, State.FIRING)], Progress(5, 40, 2))
+    assert saved.load_progress(connection).next_alert_id == 4
 
 
 def test_rules_come_back_in_order_and_the_newest_of_an_id(connection: Connection) -> None:
     for rule in (QUIET, HOT, hot(name="Hotter", enabled=False)):
-        tables.save_rule(connection, rule, 1)
-    assert tables.load_rules(connection) == ([hot(name="Hotter", enabled=False), QUIET], [])
-    assert tables.delete_rule(connection, "hot")
-    assert not tables.delete_rule(connection, "hot")
-    assert tables.load_rules(connection) == ([QUIET], [])
+        saved.save_rule(connection, rule, 1)
+    assert saved.load_rules(connection) == ([hot(name="Hotter", enabled=False), QUIET], [])
+    assert saved.delete_rule(connection, "hot")
+    assert not saved.delete_rule(connection, "hot")
+    assert saved.load_rules(connection) == ([QUIET], [])
 
 
 def test_a_rule_that_cannot_be_read_is_named_and_stays(connection: Connection) -> None:
-    tables.save_rule(connection, HOT, 1)
+    saved.save_rule(connection, HOT, 1)
     body = '{"kind":"rate_of_change","id":"later"}'
     connection.execute(insert(tables.rule).values(id="later", body=body, enabled=True, updated_us=1))
-    rules, (unreadable,) = tables.load_rules(connection)
+    rules, (unreadable,) = saved.load_rules(connection)
     assert rules == [HOT]
     assert unreadable.id == "later"
     assert "rate_of_change" in unreadable.reason
@@ -127,6 +127,6 @@ def test_retention_takes_old_resolved_alerts_only(connection: Connection) -> Non
         changed(ALERT, id=2, state=State.RESOLVED, updated_us=100),
         changed(ALERT, id=3, updated_us=10),
     ]
-    tables.save(connection, changes, Progress(5, 40, 4))
-    assert tables.forget_resolved(connection, before_us=50) == 1
+    saved.save(connection, changes, Progress(5, 40, 4))
+    assert saved.forget_resolved(connection, before_us=50) == 1
     assert [alert.id for alert in stored(connection)] == [2, 3]
