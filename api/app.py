@@ -46,7 +46,7 @@ def build(parts: Parts) -> FastAPI:
     """Returns the application over these parts. It needs no lifespan, and several servers may serve it at once."""
     app = _Application(
         title="Schoolgate",
-        version=parts.version,
+        version=parts.health.version,
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -55,7 +55,7 @@ def build(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     app.state.gate = Gate(parts.store)
-    app.state.refusals = Refusals(parts.store, parts.now_us, parts.metrics)
+    app.state.refusals = Refusals(parts.store, parts.now_us, parts.health.metrics)
     app.state.idempotency = Idempotency()
     app.state.rule_lock = asyncio.Lock()
     problems.install(app)
@@ -63,7 +63,7 @@ def build(parts: Parts) -> FastAPI:
     for path in pages.paths:
         app.add_route(path, pages.serve, methods=["GET"], include_in_schema=False)
     app.add_exception_handler(405, _method_not_allowed)
-    app.add_middleware(Edge, metrics=parts.metrics)
+    app.add_middleware(Edge, metrics=parts.health.metrics)
     return app
 
 

@@ -1,15 +1,13 @@
-"""What the API needs of the gateway."""
+"""What the API needs of the gateway: one field a room."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry
-
-from devices.registry import Registry
 from gateway.alerts.stage import AlertStage
-from gateway.health.figures import Status
+from gateway.fleet.room import Fleet
+from gateway.health.report import Report
 from gateway.live.hub import Hub
 from gateway.store.store import Store
 
@@ -19,22 +17,13 @@ DIST: Final = Path(__file__).parent / "web" / "dist"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts, and what the API has others do. Everything is called on the event loop.
-
-    `publish_command(device_id, name, payload)`: sends a command, which is stored already, to the device.
-    `readiness`: every part by name, with the reason why it is not ready, or None.
-    """
+    """The open rooms. Everything is called on the event loop. `school_key`: what card numbers are digested with."""
 
     store: Store
-    registry: Registry
-    hub: Hub
+    fleet: Fleet
     alerts: AlertStage
-    now_us: Callable[[], int]
+    live: Hub
+    health: Report
     school_key: bytes
-    version: str
-    node: str
-    publish_command: Callable[[str, str, bytes], None]
-    status: Callable[[], Status]
-    readiness: Callable[[], Mapping[str, str | None]]
-    metrics: CollectorRegistry
+    now_us: Callable[[], int]
     dist: Path = DIST

@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import structlog
 import uvicorn
@@ -102,34 +102,65 @@ class _Server(uvicorn.Server):
         yield
 
 
-@asynccontextmanager
-async def serve_http(app: FastAPI, host: str, port: int, context: ssl.SSLContext | None = None) -> AsyncIterator[None]:
-    """Serves the application until left. Raises OSError if the address is taken or not allowed."""
-    config = uvicorn.Config(
-        app,
-        http=_Protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=STOP_WITHIN_S,
-        timeout_keep_alive=30,
-        limit_concurrency=2_000,
-    )
-    config.load()
-    if context is not None:
-        config.ssl = context
-    listener = _listener(host, port)
-    server = _Server(config)
-    task = asyncio.create_task(server.serve([listener]), name=f"http:{port}")
-    log.info("http_listening", host=host, port=port, tls=context is not None)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
-        listener.close()
+class HttpServer:
+    """One address that the application is served at, with `context` over TLS."""
+
+    def __init__(self, app: FastAPI, host: str, port: int, context: ssl.SSLContext | None = None) -> None:
+        self._app = app
+        self._host = host
+        self._port = port
+        self._context = context
+        self._listener: socket.socket | None = None
+        self._server: _Server | None = None
+
+    @property
+    def name(self) -> str:
+        return f"http:{self._port}"
+
+    def listen(self) -> None:
+        """Opens the listening socket; harmless again. Raises OSError if the address is taken or not allowed."""
+        if self._listener is None:
+            self._listener = _listener(self._host, self._port)
+            log.info("http_listening", host=self._host, port=self._port, tls=self._context is not None)
+
+    async def run(self) -> None:
+        """Serves until `close`. Raises OSError, and RuntimeError if the server ended by itself; after that it may be
+        called again."""
+        self.listen()
+        listener, self._listener = self._listener, None
+        assert listener is not None  # noqa: S101 `listen` has just opened it
+        server = self._server = _Server(self._config())
+        try:
+            await server.serve([listener])
+        finally:
+            listener.close()
+        if not server.should_exit:
+            raise RuntimeError("the HTTP server ended by itself")
+
+    def close(self) -> None:
+        """Has `run` answer what was asked, and end."""
+        if self._server is not None:
+            self._server.should_exit = True
+        if self._listener is not None:
+            self._listener.close()
+
+    def _config(self) -> uvicorn.Config:
+        config = uvicorn.Config(
+            self._app,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_WITHIN_S,
+            timeout_keep_alive=30,
+            limit_concurrency=2_000,
+        )
+        config.load()
+        if self._context is not None:
+            config.ssl = self._context
+        return config
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -9,6 +9,8 @@ from sqlalchemy import (
     Text,
 )
 
+from foundation.columns import Salvage
+
 metadata = MetaData()
 
 
@@ -27,4 +29,5 @@ device = Table(
     Column("created_us", BigInteger, nullable=False),
     Column("adopted_us", BigInteger),
     Column("revision", BigInteger, nullable=False, index=True),  # grows with every change of any device
+    info={"salvage": Salvage("device")},
 )

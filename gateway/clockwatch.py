@@ -1,4 +1,4 @@
-"""Whether the gateway's own clock is to be believed. Pure; times are µs since 1970 UTC, steady ones from anywhere.
+"""Whether the gateway's own clock is to be believed. Times are µs since 1970 UTC, steady ones from anywhere.
 
 A machine without a battery starts in 1970 or at its last shutdown; a battery at its end may give any year. What
 speaks against the clock: it is before the program was made, behind the newest time the database knows or far ahead
@@ -6,11 +6,18 @@ of it, or most devices that stamp their messages disagree. What speaks for it: m
 the database, which may have learnt from a wrong clock.
 """
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from statistics import median
 
-from foundation.clock import DAY_US
+import structlog
+
+from foundation.clock import DAY_US, SECOND_US
+from foundation.clocks import monotonic_us, wall_us
+from foundation.errors import Unavailable
+
+log = structlog.get_logger("gateway")
 
 MADE_US = 1_767_225_600_000_000
 """2026-01-01: no clock of this program's life can be before it."""
@@ -29,6 +36,8 @@ AGREEING = 2
 """So many devices can speak for it: two clocks do not show the same wrong minute by chance."""
 
 MAX_DEVICES = 1_000
+JUDGE_EVERY_S = 1.0
+NOTE_EVERY_US = 60 * SECOND_US
 
 
 class ClockWatch:
@@ -100,6 +109,27 @@ class ClockWatch:
             days = (now_us - self._newest_known_us) // DAY_US
             return f"the clock is {days} days ahead of the newest time in the database"
         return None
+
+
+async def watch(clock: ClockWatch, note: Callable[[int], Awaitable[None]], clock_was_set: Callable[[], None]) -> None:
+    """Judges the machine's clock once a second, until cancelled. `note` stores the newest time that is believed, for
+    the next start, once a minute; it may raise Unavailable. `clock_was_set` is told when the clock jumped."""
+    noted_us = 0
+    while True:
+        now_us, steady_us = wall_us(), monotonic_us()
+        has_jumped = clock.has_jumped(now_us, steady_us)
+        if clock.judge(now_us, steady_us):
+            log.warning("clock_judged", is_right=clock.is_right, doubt=clock.doubt)
+        if has_jumped:
+            log.warning("clock_was_set", is_right=clock.is_right)
+            clock_was_set()
+        if clock.is_right and not 0 <= now_us - noted_us < NOTE_EVERY_US:
+            noted_us = now_us
+            try:
+                await note(now_us)
+            except Unavailable:
+                noted_us = 0
+        await asyncio.sleep(JUDGE_EVERY_S)
 
 
 def _consensus_us(offsets_us: Sequence[int]) -> float | None:

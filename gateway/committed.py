@@ -1,5 +1,6 @@
 """What one transaction of the writer committed, for the stages after it. Times are µs since 1970 UTC."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -75,3 +76,18 @@ class Committed:
         self.dead_letters += later.dead_letters
         self.duplicates += later.duplicates
         self.frames += later.frames
+
+
+class Stages:
+    """Who is told of every commit, on the event loop, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._stages: list[Callable[[Committed], None]] = []
+
+    def add(self, stage: Callable[[Committed], None]) -> None:
+        """Has `stage` told from the next commit on; it returns at once and raises nothing."""
+        self._stages.append(stage)
+
+    def tell(self, committed: Committed) -> None:
+        for stage in self._stages:
+            stage(committed)

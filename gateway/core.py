@@ -1,24 +1,25 @@
 """The core: the open store with its writer and ingest, and what they are asked about."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError
 
-from devices.mqtt.server import journal
 from devices.registry import Registry
 from foundation.clocks import monotonic_us, wall_us
+from foundation.columns import carried_over
+from foundation.room import Room, Totals
 from gateway.access.admin_key import ensure_admin_key
+from gateway.access.room import ADMIN_KEY_FILE
 from gateway.clockwatch import ClockWatch
-from gateway.committed import Committed
-from gateway.configuration.layers import Configuration
-from gateway.fleet import adoption
+from gateway.committed import Committed, Stages
+from gateway.configuration.sections import Configuration
 from gateway.fleet.tables import kept_frame
-from gateway.ingest import dead_letters
 from gateway.ingest.homeassistant import Discovery
 from gateway.ingest.ingest import Ingest
 from gateway.ingest.sources import Sources
@@ -36,37 +37,52 @@ log = structlog.get_logger("gateway")
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The open store and what belongs to it. `registry` and `catalogue` are its tables in memory; `run_no` is greater
-    than that of every earlier run."""
+    """The open store and what belongs to it. `registry` and `catalogue` are its tables in memory; `stages` are told of
+    every commit; `run_no` is greater than that of every earlier run."""
 
     store: Store
     writer: Writer
     registry: Registry
     catalogue: Catalogue
     clock: ClockWatch
-    dead_letters: ByteCap
-    kept_frames: ByteCap
+    stages: Stages
     run_no: int
+    _dead_letters: ByteCap
+    _kept_frames: ByteCap
 
     def is_clock_right(self) -> bool:
         return self.clock.is_right_at(wall_us(), monotonic_us())
 
+    async def note_clock(self, now_us: int) -> None:
+        """Notes the newest time that the gateway believes, for the next start."""
+        await self.store.write(lambda connection: write_fact(connection, "clock_high_us", now_us))
+
+    def readiness(self) -> Mapping[str, str | None]:
+        """See `foundation.room.Reports`."""
+        return {"store": self.store.status.failure, "clock": self.clock.doubt}
+
+    def totals(self) -> Totals:
+        """See `foundation.room.Reports`."""
+        return {
+            "failed_commits": ("Commits that the disk refused", self.store.status.failed_commits_total),
+            "dead_letters_dropped": ("Oldest dead letters dropped at their cap", self._dead_letters.dropped_total),
+            "kept_frames_dropped": ("Oldest kept frames dropped at their cap", self._kept_frames.dropped_total),
+        }
+
 
 @asynccontextmanager
 async def open_core(
-    configuration: Configuration,
-    school_key: bytes,
-    on_committed: Callable[[Committed], None],
-    on_damage: Callable[[str], None],
+    configuration: Configuration, rooms: Sequence[Room], school_key: bytes, on_damage: Callable[[str], None]
 ) -> AsyncIterator[Core]:
-    """Opens the database, setting a damaged one aside, and closes it when left: what was submitted is committed.
+    """Opens the database of these rooms, setting a damaged one aside, and closes it when left: what was submitted is
+    committed.
 
-    `on_committed` and `on_damage` are called on the event loop; the latter when the file turns out to be damaged
-    while it is in use, by whoever met it. Raises DatabaseError, Corrupt, Unavailable.
+    `on_damage` is called on the event loop when the file turns out to be damaged while it is in use, by whoever met
+    it. Raises DatabaseError, Corrupt, Unavailable.
     """
     settings, data = configuration.store, configuration.node.data
     path = data / database.FILE_NAME
-    preparation = database.prepare(path)
+    preparation = database.prepare(path, carried_over(tables for room in rooms for tables in room.tables))
     if preparation.set_aside is not None:
         log.error(
             "database_set_aside",
@@ -79,7 +95,7 @@ async def open_core(
     registry = Registry()
     catalogue = Catalogue(registry)
     with engine.begin() as connection:
-        ensure_admin_key(connection, data / "admin.key", wall_us())
+        ensure_admin_key(connection, data / ADMIN_KEY_FILE, wall_us())
         registry.refresh(connection)
         catalogue.load(connection)
         newest_us = read_fact(connection, "clock_high_us")
@@ -90,7 +106,7 @@ async def open_core(
     clock.judge(wall_us(), monotonic_us())
     dead_letter_cap = ByteCap(dead_letter, settings.dead_letter_bytes)
     kept_frames = ByteCap(kept_frame, settings.kept_frame_bytes)
-    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **adoption.STATEMENTS, **dead_letters.STATEMENTS})
+    statements = compile_for(engine.dialect, {name: one for room in rooms for name, one in room.statements.items()})
     ingest = Ingest(
         Sources(registry, statements, clock.note_stamp),
         statements,
@@ -101,7 +117,9 @@ async def open_core(
         kept_frames,
         Discovery(),
     )
-    writer = Writer(engine, path, ingest, settings.queue_bytes, on_committed, on_damage)
+    stages = Stages()
+    stages.add(partial(_note_series, catalogue))
+    writer = Writer(engine, path, ingest, settings.queue_bytes, stages.tell, on_damage)
     loop = asyncio.get_running_loop()
 
     def on_damage_read(damage: str) -> None:
@@ -117,7 +135,7 @@ async def open_core(
     store = Store(writer, readers, settings.queue_bytes)
     writer.start()
     try:
-        yield Core(store, writer, registry, catalogue, clock, dead_letter_cap, kept_frames, run_no)
+        yield Core(store, writer, registry, catalogue, clock, stages, run_no, dead_letter_cap, kept_frames)
     finally:
         await writer.close()
         store.close()
@@ -125,9 +143,9 @@ async def open_core(
         reserve.keep(path)
 
 
-def write_clock(connection: Connection, now_us: int) -> None:
-    """Notes the newest time that the gateway believes, for the next start."""
-    write_fact(connection, "clock_high_us", now_us)
+def _note_series(catalogue: Catalogue, committed: Committed) -> None:
+    for entry in committed.new_series:
+        catalogue.add(entry)
 
 
 def _next_run_no(connection: Connection, now_us: int) -> int:

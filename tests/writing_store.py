@@ -11,12 +11,9 @@ from sqlalchemy import Connection, Engine, text
 
 from devices import registry as device_registry
 from devices.frame import Frame, Intake
-from devices.mqtt.server import journal
 from devices.registry import Registry
 from gateway.committed import Committed
-from gateway.fleet import adoption
 from gateway.fleet.tables import kept_frame
-from gateway.ingest import dead_letters
 from gateway.ingest.homeassistant import Discovery
 from gateway.ingest.ingest import Ingest
 from gateway.ingest.sources import Sources
@@ -26,6 +23,7 @@ from gateway.store import database
 from gateway.store.byte_cap import ByteCap
 from gateway.store.store import Store
 from gateway.store.writer import Writer
+from tests.declared import SALVAGED, STATEMENTS
 
 SCHOOL_KEY = bytes(32)
 
@@ -84,7 +82,7 @@ async def writing_store(
 ) -> AsyncIterator[WritingStore]:
     """Opens a store in `directory`; `wrap` may put something between the writer and its ingest."""
     path = directory / database.FILE_NAME
-    database.prepare(path)
+    database.prepare(path, SALVAGED)
     engine = database.open_engine(path)
     readers = database.open_engine(path, read_only=True)
     registry = Registry()
@@ -92,7 +90,7 @@ async def writing_store(
         registry.refresh(connection)
     dead, kept = ByteCap(dead_letter, cap_bytes), ByteCap(kept_frame, cap_bytes)
     clock = [True]
-    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **adoption.STATEMENTS, **dead_letters.STATEMENTS})
+    statements = compile_for(engine.dialect, STATEMENTS)
     ingest = Ingest(
         Sources(registry, statements, lambda _device, _ahead_us: None),
         statements,

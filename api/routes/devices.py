@@ -187,7 +187,7 @@ async def adopt_device(
     await parts.store.write(adopt)
     await _registry_changed(caller, device_id)
     replayed = await adoption.replay_device(parts.store, device_id)
-    parts.hub.note_devices([device_id])
+    parts.live.note_devices([device_id])
     return Answer(Adoption(await parts.store.read(lambda connection: listing.find(connection, device_id)), replayed))
 
 
@@ -250,7 +250,7 @@ async def send_command(
         return commands.create(connection, device_id, command.name, payload, now_us)
 
     async def then(sent: Command) -> None:
-        caller.parts.publish_command(device_id, sent.name, payload)
+        caller.parts.fleet.send_command(device_id, sent.name, payload)
 
     return await once(caller, idempotency_key, create, then)
 
@@ -280,6 +280,6 @@ def _describe(connection: Connection, device_id: str, description: Description) 
 async def _registry_changed(caller: Caller, device_id: str) -> None:
     """Has the doors and the stages go by the new registry, and tells the listeners."""
     parts = caller.parts
-    await parts.store.read(parts.registry.refresh)
+    await parts.store.read(parts.fleet.registry.refresh)
     parts.alerts.devices_changed()
-    parts.hub.note_devices([device_id])
+    parts.live.note_devices([device_id])

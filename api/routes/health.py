@@ -51,7 +51,7 @@ async def get_readiness(request: Request) -> Response:
 
     A broker that cannot be reached or a clock in doubt is told here and makes nobody turn away.
     """
-    reasons = _parts(request).readiness()
+    reasons = _parts(request).health.readiness()
     parts = {name: PartReadiness(reason is None, reason) for name, reason in reasons.items()}
     is_ready = all(part.ready for name, part in parts.items() if name in ESSENTIAL)
     return Answer(Readiness(is_ready, parts), 200 if is_ready else 503)
@@ -62,7 +62,7 @@ async def get_readiness(request: Request) -> Response:
 )
 async def get_metrics(request: Request) -> Response:
     """Figures in Prometheus' text format."""
-    return Response(generate_latest(_parts(request).metrics), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(_parts(request).health.metrics), media_type=CONTENT_TYPE_LATEST)
 
 
 def _parts(request: Request) -> Parts:

@@ -127,4 +127,4 @@ async def listen(
     wanted = {Kind(kind) for kind in kinds.split(",") if NEEDED[Kind(kind)] in caller.key.permissions}
     if not wanted:
         raise Problem(403, f"a key of role {caller.key.role} may read none of these kinds")
-    return LiveResponse(caller.parts.hub.subscribe(wanted, device, last_event_id), caller)
+    return LiveResponse(caller.parts.live.subscribe(wanted, device, last_event_id), caller)

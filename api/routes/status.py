@@ -17,4 +17,4 @@ router = APIRouter(prefix="/api/v1/status", tags=["status"], route_class=Guarded
 @router.get("", response_model=Status, responses=documented(401, 403, 503))
 async def get_status(caller: Annotated[Caller, Depends(requires(Permission.STATUS_READ))]) -> Response:
     """Figures of the doors, the store, the devices and the alerts."""
-    return Answer(caller.parts.status())
+    return Answer(caller.parts.health.status())

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, Table, Text
 
-from foundation.columns import ROW_ID
+from foundation.columns import ROW_ID, Salvage
 
 metadata = MetaData()
 
@@ -16,6 +16,7 @@ api_key = Table(
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("created_us", BigInteger, nullable=False),
     Column("revoked_us", BigInteger),
+    info={"salvage": Salvage("api_key")},
 )
 
 

@@ -11,6 +11,7 @@ import structlog
 from devices.registry import DeviceState
 from foundation.clock import SECOND_US
 from foundation.errors import NotFound, Unavailable
+from foundation.room import Totals
 from gateway.alerts import saved
 from gateway.alerts.backlog import Backlog, Batch
 from gateway.alerts.engine import NAP_US, Engine
@@ -80,6 +81,7 @@ class AlertStage:
         self._watched: dict[int, _Watched] = {}
         self._unwatched: set[int] = set()
         self._backlog = Backlog()
+        self._thinned_before = 0
         self._frame_no = 0
         self._unsaved: list[Change] = []
         self._saved = Progress()
@@ -148,15 +150,20 @@ class AlertStage:
         """Returns how many alerts are in each open state, as evaluated."""
         return self._engine.counts()
 
-    @property
-    def thinned_total(self) -> int:
-        """Readings that were not evaluated one by one because too many waited."""
-        return self._backlog.thinned_total
+    def readiness(self) -> Mapping[str, str | None]:
+        """See `foundation.room.Reports`."""
+        return {}
+
+    def totals(self) -> Totals:
+        """See `foundation.room.Reports`."""
+        return {"alert_readings_thinned": ("Readings that a busy alert engine took together", self._thinned_total())}
 
     # The task.
 
     async def run(self) -> None:
-        """Restores what was, then evaluates until `close`. Raises only what has no name here."""
+        """Restores what was, then evaluates until `close`. Raises only what has no name here; after that it may be
+        called again, and finds in the tables what it had not stored yet."""
+        self._begin_anew()
         while (found := await self._read_past()) is None:
             if self._closing.is_set():
                 return  # the next start finds what was fed in the tables
@@ -174,6 +181,17 @@ class AlertStage:
             await self._save_or_wait(must_save_progress=is_last)
             if is_last:
                 return
+
+    def _begin_anew(self) -> None:
+        self._ready.clear()
+        self._thinned_before += self._backlog.thinned_total
+        self._backlog = Backlog()
+        self._unsaved = []
+        self._must_read_devices = False
+        self._forget_look_ups()
+
+    def _thinned_total(self) -> int:
+        return self._thinned_before + self._backlog.thinned_total
 
     async def _read_past(self) -> tuple[Past, Tail] | None:
         """Returns what there is to restore; None, after a while, if it cannot be read now."""

@@ -13,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from foundation.columns import ROW_ID
+from foundation.columns import ROW_ID, Salvage
 
 metadata = MetaData()
 
@@ -24,6 +24,7 @@ rule = Table(
     Column("body", Text, nullable=False),  # JSON, see gateway.alerts.rules
     Column("enabled", Boolean, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
+    info={"salvage": Salvage("rule")},
 )
 
 alert = Table(

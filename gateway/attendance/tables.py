@@ -11,7 +11,7 @@ from sqlalchemy import (
     Text,
 )
 
-from foundation.columns import ROW_ID
+from foundation.columns import ROW_ID, Salvage
 
 metadata = MetaData()
 
@@ -33,4 +33,5 @@ tap = Table(
     Index("tap_by_time", "at_us"),
     Index("tap_by_device", "device_id", "at_us"),
     Index("tap_by_credential", "credential_digest", "at_us"),
+    info={"salvage": Salvage("tap", is_long=True)},
 )

@@ -21,9 +21,10 @@ def run(config: ConfigOption = None, data: DataOption = None) -> None:
 def doctor(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Look for what could keep the gateway from working, and say what to do about it."""
     configuration = configured(config, data).configuration
-    from gateway.health.doctor import Verdict, examine
+    from foundation.findings import Verdict
+    from gateway.main import rooms
 
-    findings = examine(configuration)
+    findings = [finding for room in rooms(configuration) for finding in room.checks()]
     if as_json:
         listed = [dataclasses.asdict(finding) for finding in findings]
         typer.echo(json.dumps({"findings": listed}, indent=2))

@@ -6,8 +6,6 @@ import sys
 
 import typer
 
-from foundation.clock import DAY_US
-from foundation.clocks import wall_us
 from gateway.cli.database import no_database
 from gateway.cli.options import ConfigOption, DataOption, JsonOption, configured
 from gateway.cli.printing import complain, progress
@@ -17,14 +15,14 @@ def verify_store(config: ConfigOption = None, data: DataOption = None, as_json: 
     """Check the database: the file itself, and that its rows agree with each other. Reads only."""
     configuration = configured(config, data).configuration
     from gateway.health.verification import CheckResult, verify
+    from gateway.main import rooms
     from gateway.store.database import FILE_NAME
 
     path = configuration.node.data / FILE_NAME
     if not path.exists():
         raise no_database(path)
     results: list[CheckResult] = []
-    raw_from_us = wall_us() - (configuration.store.raw_days - 1) * DAY_US
-    for result in verify(path, raw_from_us, on_progress=progress(sys.stderr.isatty())):
+    for result in verify(path, rooms(configuration), on_progress=progress(sys.stderr.isatty())):
         results.append(result)
         if not as_json:
             verdict = "bad" if result.problems else "good"

@@ -11,7 +11,7 @@ from sqlalchemy import (
     Text,
 )
 
-from foundation.columns import ROW_ID
+from foundation.columns import ROW_ID, Salvage
 
 metadata = MetaData()
 
@@ -22,6 +22,7 @@ device_status = Table(
     Column("is_online", Boolean),  # null: never said
     Column("last_seen_us", BigInteger),
     Column("clock_right_us", BigInteger),  # when its stamp last agreed with the gateway's clock
+    info={"salvage": Salvage("device_status")},
 )
 
 

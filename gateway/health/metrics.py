@@ -5,41 +5,29 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from devices.mqtt.server.broker import Counters
+from foundation.room import Totals
 from gateway.health.figures import Status
-
-TotalsByName = dict[str, tuple[str, float]]
 
 
 class GatewayCollector(Collector):
-    """`totals`: further counters, name (without `schoolgate_` and `_total`) to help and value."""
+    """`totals`: what the rooms count."""
 
-    def __init__(
-        self, status: Callable[[], Status], broker: Callable[[], Counters], totals: Callable[[], TotalsByName]
-    ) -> None:
+    def __init__(self, status: Callable[[], Status], totals: Callable[[], Totals]) -> None:
         self._status = status
-        self._broker = broker
         self._totals = totals
 
     def collect(self) -> Iterator[Metric]:
-        status, broker = self._status(), self._broker()
+        status = self._status()
         ingest = status.ingest
-        counters: TotalsByName = {
+        counters: Totals = {
             "frames": ("Frames committed", ingest.frames_total),
             "duplicates": ("Repeated messages, stored once", ingest.duplicates_total),
             "dead_letters": ("Frames that could not be decoded", ingest.dead_letters_total),
-            "mqtt_connects": ("Accepted CONNECTs", broker.connects_total),
-            "mqtt_sign_ins_failed": ("Refused sign-ins", broker.sign_ins_failed_total),
-            "mqtt_refused_topics": ("Publishes and subscriptions without permission", broker.refused_topics_total),
-            "mqtt_packet_errors": ("Connections closed for what they sent", broker.packet_errors_total),
-            "mqtt_queue_dropped": ("Messages dropped from full queues of absent clients", broker.queue_dropped_total),
-            "mqtt_qos0_dropped": ("QoS 0 messages not sent to clients that do not read", broker.qos0_dropped_total),
-            "mqtt_expired": ("Messages that expired before they were sent", broker.expired_total),
             **self._totals(),
         }
         for name, (text, value) in counters.items():
             yield CounterMetricFamily(f"schoolgate_{name}", text, value=value)
-        gauges: TotalsByName = {
+        gauges: Totals = {
             "frames_per_second": ("Frames committed a second, over the last seconds", ingest.frames_per_s),
             "commit_milliseconds": ("Median duration of the recent commits", ingest.commit_ms),
             "ingest_queue_bytes": ("Bytes that wait for a commit", ingest.queue_bytes),

@@ -1,15 +1,19 @@
 """What the gateway says of itself: figures, readiness with reasons, totals for /metrics."""
 
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry
 
 from devices.mqtt.client.bridge import Bridge
-from devices.mqtt.server.broker import Counters
 from devices.mqtt.server.door import Door
 from foundation import rfc3339
 from foundation.clocks import wall_us
 from foundation.errors import Unavailable
+from foundation.room import Reports, Totals
 from gateway.alerts.stage import AlertStage
-from gateway.configuration.layers import Configuration
+from gateway.configuration.sections import Configuration
 from gateway.core import Core
 from gateway.health.figures import (
     BridgeFigures,
@@ -21,28 +25,53 @@ from gateway.health.figures import (
     count_devices,
     count_online,
 )
-from gateway.health.metrics import TotalsByName
+from gateway.health.metrics import GatewayCollector
+from gateway.live.hub import Hub, Kind
+
+SAMPLE_EVERY_S: Final = 1.0
 
 
-@dataclass(slots=True)
 class Report:
-    """Reads the parts; changes none. `tls_failure`: why there is no certificate, None if there is one."""
+    """Reads the rooms; changes none. `rooms`: all that are open, for readiness and totals. `metrics`: what /metrics
+    gives; others may register their own figures with it."""
 
-    configuration: Configuration
-    version: str
-    started_us: int
-    core: Core
-    door: Door
-    bridge: Bridge | None
-    alerts: AlertStage
-    tls_failure: str | None = None
-    _rate: Rate = field(default_factory=Rate)
-    _frames_per_s: float = 0.0
-    _online: int = 0
+    def __init__(
+        self,
+        configuration: Configuration,
+        version: str,
+        started_us: int,
+        core: Core,
+        door: Door,
+        bridge: Bridge | None,
+        alerts: AlertStage,
+        rooms: Sequence[Reports],
+    ) -> None:
+        self._configuration = configuration
+        self._started_us = started_us
+        self._core = core
+        self._door = door
+        self._bridge = bridge
+        self._alerts = alerts
+        self._rooms = rooms
+        self._rate = Rate()
+        self._frames_per_s = 0.0
+        self._online = 0
+        self.version = version
+        self.node = configuration.node.name
+        self.metrics = CollectorRegistry()
+        self.metrics.register(GatewayCollector(self.status, self.totals))
 
-    async def sample(self) -> None:
-        """Takes the figures that need a look at two moments or at the database; call it about once a second."""
-        store = self.core.store
+    async def tell(self, hub: Hub) -> None:
+        """Samples about once a second and publishes the status to whoever listens, until cancelled."""
+        while True:
+            await asyncio.sleep(SAMPLE_EVERY_S)
+            await self._sample()
+            if hub.wants(Kind.STATUS):
+                hub.publish_event(Kind.STATUS, self.status())
+
+    async def _sample(self) -> None:
+        """Takes the figures that need a look at two moments or at the database."""
+        store = self._core.store
         self._frames_per_s = self._rate.sample(store.status.frames_total)
         try:
             self._online = await store.read(count_online)
@@ -51,17 +80,16 @@ class Report:
 
     def status(self) -> Status:
         """Returns the figures as of now; cheap enough for every second."""
-        store, broker = self.core.store, self.door.broker
+        store, bridge, school = self._core.store, self._bridge, self._configuration.school
         figures = store.status
-        bridge = self.bridge
         return Status(
-            node=self.configuration.node.name,
-            school=self.configuration.school.name or self.configuration.node.name,
-            timezone=self.configuration.school.timezone,
+            node=self.node,
+            school=school.name or self.node,
+            timezone=school.timezone,
             version=self.version,
-            started_at=rfc3339.text(self.started_us),
+            started_at=rfc3339.text(self._started_us),
             now=rfc3339.text(wall_us()),
-            clock_right=self.core.clock.is_right,
+            clock_right=self._core.clock.is_right,
             ingest=IngestFigures(
                 frames_total=figures.frames_total,
                 frames_per_s=round(self._frames_per_s, 1),
@@ -70,48 +98,18 @@ class Report:
                 queue_cap_bytes=store.queue_cap_bytes,
                 duplicates_total=figures.duplicates_total,
                 dead_letters_total=figures.dead_letters_total,
-                refused_total=broker.counters.refused_topics_total,
+                refused_total=self._door.broker.counters.refused_topics_total,
             ),
-            mqtt=MqttFigures(len(self.door.peers)),
+            mqtt=MqttFigures(len(self._door.peers)),
             bridge=BridgeFigures("off", None) if bridge is None else BridgeFigures(bridge.state, bridge.reason),
-            devices=count_devices(self.core.registry, self._online),
-            alerts=count_alerts(self.alerts.counts()),
+            devices=count_devices(self._core.registry, self._online),
+            alerts=count_alerts(self._alerts.counts()),
         )
 
-    def readiness(self) -> dict[str, str | None]:
+    def readiness(self) -> Mapping[str, str | None]:
         """Returns each part with the reason why it is not ready, None if it is."""
-        configuration, bridge = self.configuration, self.bridge
-        parts: dict[str, str | None] = {"store": self.core.store.status.failure, "clock": self.core.clock.doubt}
-        if configuration.mqtts.enabled or configuration.https.enabled:
-            parts["tls"] = self.tls_failure
-        if bridge is not None:
-            parts["bridge"] = None if bridge.state == "connected" else (bridge.reason or bridge.state)
-        return parts
+        return {name: reason for room in self._rooms for name, reason in room.readiness().items()}
 
-    def counters(self) -> Counters:
-        """Returns the broker's totals."""
-        return self.door.broker.counters
-
-    def totals(self) -> TotalsByName:
-        """Returns what else is counted, for /metrics."""
-        core = self.core
-        totals: TotalsByName = {
-            "failed_commits": ("Commits that the disk refused", core.store.status.failed_commits_total),
-            "dead_letters_dropped": ("Oldest dead letters dropped at their cap", core.dead_letters.dropped_total),
-            "kept_frames_dropped": ("Oldest kept frames dropped at their cap", core.kept_frames.dropped_total),
-            "alert_readings_thinned": ("Readings that a busy alert engine took together", self.alerts.thinned_total),
-            "retained_refused": ("Messages not retained at the cap", self.door.broker.retained.refused),
-            "connections_refused": (
-                "Connections over mqtt.max_connections",
-                self.door.connections_refused_total,
-            ),
-        }
-        if self.bridge is not None:
-            counters = self.bridge.counters
-            totals |= {
-                "bridge_received": ("Messages taken from the broker", counters.received_total),
-                "bridge_redelivered": ("Messages that the broker sent again", counters.redelivered_total),
-                "bridge_connections": ("Connections made to the broker", counters.connections_total),
-                "bridge_canaries_lost": ("Messages to ourselves that did not come back", counters.canaries_lost_total),
-            }
-        return totals
+    def totals(self) -> Totals:
+        """Returns what the rooms count, for /metrics."""
+        return {name: total for room in self._rooms for name, total in room.totals().items()}

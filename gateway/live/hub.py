@@ -118,7 +118,7 @@ class Hub:
 
         try:
             shown_taps, shown_devices = await self._store.read(query)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, Unavailable) as error:
             log.warning("live_look_up_failed", reason=str(error))
             self._lose()
             return

@@ -2,6 +2,8 @@
 
 from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, Table, Text
 
+from foundation.columns import Salvage
+
 metadata = MetaData()
 
 person = Table(
@@ -11,6 +13,7 @@ person = Table(
     Column("name", Text, nullable=False),
     Column("group_name", Text, index=True),
     Column("created_us", BigInteger, nullable=False),
+    info={"salvage": Salvage("person")},
 )
 
 
@@ -22,4 +25,5 @@ card = Table(
     Column("person_id", Text, nullable=False, index=True),
     Column("kind", Text, nullable=False),  # uid | nfc | qr
     Column("created_us", BigInteger, nullable=False),
+    info={"salvage": Salvage("card")},
 )

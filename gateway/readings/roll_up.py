@@ -1,4 +1,4 @@
-"""Rolls readings up to minutes and hours, and forgets what has been kept long enough. Times are µs since 1970 UTC.
+"""Rolls readings up to minutes and hours, and forgets those that have been kept long enough. Times: µs since 1970 UTC.
 
 An hour of a series is rolled up once it is over, and again when a late reading falls into it: the table
 `roll_up_due` names the hours whose roll-ups are missing or old. Each step is one short write, so that the
@@ -14,23 +14,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select, text, update
 
-from foundation.clock import DAY_US, HOUR_US, SECOND_US
-from gateway.access.tables import audit, idempotency
-from gateway.alerts.saved import forget_resolved
-from gateway.attendance.tables import tap
-from gateway.ingest.tables import seen
+from foundation.clock import HOUR_US, SECOND_US
+from foundation.room import Transactions
 from gateway.readings.tables import PACK_VALUES, PACKED, pack, reading_1m, roll_up_due, series
 from gateway.store.facts import read_fact, write_fact
-from gateway.store.store import Store
-from gateway.store.tables import outbox
 
 GRACE_US = 30 * SECOND_US
 """An hour is rolled up this long after its end, so that most of its late readings are in."""
 
 STEP_S = 0.02
 HOURS_AT_ONCE = 500
-SEEN_DAYS = 60
-OUTBOX_DAYS = 30
 PRUNE_ROWS = 5_000
 
 _AGGREGATED = """
@@ -117,41 +110,31 @@ def _add_late(connection: Connection, series_id: int, hour_us: int, edge: RawEdg
     connection.execute(delete(pack).where(*late, *(value.is_(None) for value in PACK_VALUES)))
 
 
-async def roll_up_once(store: Store, now_us: int) -> None:
+async def roll_up_once(store: Transactions, now_us: int) -> None:
     """Rolls up everything that is due."""
     while await store.write(lambda connection: roll_up_some(connection, now_us, STEP_S)):
         pass
 
 
-async def prune_once(
-    store: Store, now_us: int, raw_days: int, roll_up_1m_days: int, tap_days: int, audit_days: int
-) -> None:
-    """Deletes what is older than its days; of single readings whole hours, once they are rolled up. A clock in doubt
-    must not call this."""
-    edge_us = (now_us - raw_days * DAY_US) // HOUR_US * HOUR_US
+async def forget_readings(store: Transactions, before_us: int) -> None:
+    """Deletes single readings of whole hours from before, once they are rolled up. See `Lifetime`."""
+    edge_us = before_us // HOUR_US * HOUR_US
     while await store.write(lambda connection: _must_wait_for_roll_ups(connection, edge_us)):
         pass
     edge, series_ids = await store.read(lambda connection: (raw_edge(connection), _series_ids(connection)))
     for group_no in sorted({series_id // PACKED for series_id in series_ids}):
         while await store.write(lambda c, i=group_no: _prune_packs(c, i, edge)):  # type: ignore[misc]
             pass
-    minutes_before_us = now_us - roll_up_1m_days * DAY_US
-    for series_id in series_ids:
+
+
+async def forget_minutes(store: Transactions, before_us: int) -> None:
+    """Deletes one-minute roll-ups from before; hourly ones stay. See `Lifetime`."""
+    for series_id in await store.read(_series_ids):
         await store.write(
             lambda c, i=series_id: c.execute(  # type: ignore[misc]
-                delete(reading_1m).where(reading_1m.c.series_id == i, reading_1m.c.start_us < minutes_before_us)
+                delete(reading_1m).where(reading_1m.c.series_id == i, reading_1m.c.start_us < before_us)
             )
         )
-
-    def prune_small(connection: Connection) -> None:
-        connection.execute(delete(tap).where(tap.c.at_us < now_us - tap_days * DAY_US))
-        connection.execute(delete(audit).where(audit.c.at_us < now_us - audit_days * DAY_US))
-        connection.execute(delete(seen).where(seen.c.updated_us < now_us - SEEN_DAYS * DAY_US))
-        connection.execute(delete(outbox).where(outbox.c.created_us < now_us - OUTBOX_DAYS * DAY_US))
-        forget_resolved(connection, now_us - audit_days * DAY_US)
-        connection.execute(delete(idempotency).where(idempotency.c.created_us < now_us - DAY_US))
-
-    await store.write(prune_small)
 
 
 def _series_ids(connection: Connection) -> list[int]:

@@ -1,5 +1,7 @@
 """Readings in packs, their roll-ups and what is due to be rolled up. Times are integers, µs since 1970 UTC."""
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -11,9 +13,12 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from foundation.columns import ROW_ID
+from foundation.columns import ROW_ID, Salvage
 
 metadata = MetaData()
+
+UNFIT_SERIES: Final = "id NOT BETWEEN 0 AND 1 << 40"
+"""New ones are numbered from the highest on."""
 
 series = Table(
     "series",
@@ -22,6 +27,7 @@ series = Table(
     Column("device_id", Text, nullable=False),
     Column("measurement", Text, nullable=False),
     UniqueConstraint("device_id", "measurement"),
+    info={"salvage": Salvage("series", unfit=UNFIT_SERIES)},
 )
 
 

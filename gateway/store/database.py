@@ -6,7 +6,7 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DatabaseError
 
+from foundation.columns import Salvage
 from foundation.errors import Unavailable
 from gateway.errors import Corrupt
 from gateway.store import reserve
@@ -170,20 +171,20 @@ def write_something(connection: Connection) -> None:
     connection.exec_driver_sql(f"PRAGMA user_version = {(number + 1) % (1 << 30)}")
 
 
-def prepare(path: Path) -> Preparation:
+def prepare(path: Path, wanted: Sequence[Salvage] = ()) -> Preparation:
     """Makes a usable, migrated database of `path`, whatever is there. A damaged file is renamed beside it, what can
-    still be read of it is carried over but for the readings, and the audit log says so. Raises Corrupt if even that
+    still be read of the `wanted` tables is carried over, and the audit log says so. Raises Corrupt if even that
     fails or the file is not ours to touch, Unavailable if the disk does not let it be used."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return _prepared(path)
+        return _prepared(path, wanted)
     except Unavailable:
         if not reserve.give_up(path):
             raise
-    return _prepared(path)
+    return _prepared(path, wanted)
 
 
-def _prepared(path: Path) -> Preparation:
+def _prepared(path: Path, wanted: Sequence[Salvage]) -> Preparation:
     fresh = path.with_name(path.name + ".new")
     try:
         with _alone(path):
@@ -192,7 +193,7 @@ def _prepared(path: Path) -> Preparation:
             damage = _damage_of(path)
             if damage is None:
                 return Preparation(path, None, None, 0)
-            return _replace(path, fresh, damage)
+            return _replace(path, fresh, damage, wanted)
     except (DatabaseError, sqlite3.DatabaseError) as error:
         reason = error.orig if isinstance(error, DatabaseError) else error
         is_full = shutil.disk_usage(path.parent).free < reserve.SIZE_BYTES
@@ -208,7 +209,7 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _replace(path: Path, fresh: Path, damage: str) -> Preparation:
+def _replace(path: Path, fresh: Path, damage: str, wanted: Sequence[Salvage]) -> Preparation:
     """Makes a new database beside the damaged one, and puts it in its place when it is whole."""
     for suffix in SUFFIXES:
         fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
@@ -217,7 +218,7 @@ def _replace(path: Path, fresh: Path, damage: str) -> Preparation:
         raise Corrupt(path, f"a new database could not be made either ({second}); check the disk")
     aside = _free_name(path)
     with closing(sqlite3.connect(fresh, isolation_level=None)) as target:
-        copied = salvage(path, target)
+        copied = salvage(path, target, wanted)
         row = (time.time_ns() // 1000, "gateway", "database_set_aside", str(aside), 1)
         target.execute("INSERT INTO audit (at_us, actor, action, detail, count) VALUES (?, ?, ?, ?, ?)", row)
     for suffix in SUFFIXES:

@@ -1,47 +1,29 @@
 """What can still be read of a damaged database, copied into a new one."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
-SALVAGED: Final = (
-    "device",
-    "device_status",
-    "api_key",
-    "person",
-    "card",
-    "rule",
-    "series",
-    "fact",
-    "tap",
-    "outbox",
-)
-"""Tables worth carrying over, the small ones first. Readings are too many to wait for."""
+from foundation.columns import Salvage
 
 KINDS: Final = {"TEXT": str, "BLOB": bytes, "INTEGER": int, "BIGINT": int, "SMALLINT": int, "BOOLEAN": int}
 """What a column of a type holds. SQLite does not look: in a damaged page anything may stand anywhere."""
-
-
-UNFIT_FACTS: Final = """
-    DELETE FROM fact WHERE name LIKE 'raw_edge%' OR value GLOB '*[^0-9]*' OR length(value) NOT BETWEEN 1 AND 18
-"""
-"""What is no number any more; and where single readings began, for there are none now."""
-
-UNFIT_SERIES: Final = "DELETE FROM series WHERE id NOT BETWEEN 0 AND 1 << 40"
-"""New ones are numbered from the highest on."""
 
 
 class _Unreadable(Exception):
     """The rows end here, though there may be more."""
 
 
-def salvage(damaged: Path, target: sqlite3.Connection) -> int:
-    """Copies the rows that can be read; returns how many. Raises sqlite3.DatabaseError if `target` takes no more."""
-    copied = sum(_copy(damaged, target, table) for table in SALVAGED)
-    target.execute(UNFIT_FACTS)
-    target.execute(UNFIT_SERIES)
+def salvage(damaged: Path, target: sqlite3.Connection, wanted: Iterable[Salvage]) -> int:
+    """Copies the rows that can be read, table by table; returns how many. Raises sqlite3.DatabaseError if `target`
+    takes no more."""
+    copied = 0
+    for mark in wanted:
+        copied += _copy(damaged, target, mark.table)
+        if mark.unfit is not None:
+            target.execute(f'DELETE FROM "{mark.table}" WHERE {mark.unfit}')  # noqa: S608 our own tables say it
     return copied
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection as Database
 
 from devices.frame import Frame, Intake
 from devices.mqtt.codec.codec import Decoder
-from devices.mqtt.server import access, journal
+from devices.mqtt.server import access
 from devices.mqtt.server.broker import Broker, Limits
 from devices.mqtt.server.connection import Connection
 from devices.payloads import native
@@ -27,9 +27,7 @@ from gateway.alerts.backlog import Backlog
 from gateway.alerts.engine import Engine, KnownDevice
 from gateway.alerts.rules import ThresholdRule
 from gateway.committed import Committed, Pack, Series
-from gateway.fleet import adoption
 from gateway.fleet.tables import kept_frame
-from gateway.ingest import dead_letters
 from gateway.ingest.homeassistant import Discovery
 from gateway.ingest.ingest import Ingest
 from gateway.ingest.sources import Sources
@@ -44,6 +42,7 @@ from gateway.store.byte_cap import ByteCap
 from tests.bench.enrolled import enrol
 from tests.bench.run import Run
 from tests.bench.table import Cell, Column, Spread, Table, ratios
+from tests.declared import STATEMENTS
 
 DEVICES = 200
 MESSAGES = 1_000
@@ -191,7 +190,7 @@ def _opened(data: Path) -> Iterator[_Opened]:
     registry = Registry()
     with engine.begin() as connection:
         registry.refresh(connection)
-    statements = compile_for(engine.dialect, {**journal.STATEMENTS, **adoption.STATEMENTS, **dead_letters.STATEMENTS})
+    statements = compile_for(engine.dialect, STATEMENTS)
     sources = Sources(registry, statements, lambda _device, _ahead_us: None)
     dead_letter_cap, kept_frames = ByteCap(dead_letter, 1 << 26), ByteCap(kept_frame, 1 << 26)
     ingest = Ingest(sources, statements, bytes(32), wall_us, lambda: True, dead_letter_cap, kept_frames, Discovery())

@@ -14,6 +14,7 @@ import pytest
 
 from devices.frame import Frame
 from gateway.store import database
+from tests.declared import SALVAGED
 from tests.faults.fault_figures import rows, unready
 from tests.faults.stream import WINDOW, NumberStream, wait_for
 from tests.faults.wire_client import WireClient
@@ -145,7 +146,7 @@ async def test_whatever_was_done_to_the_file_there_is_a_database_afterwards(tmp_
         path = tmp_path / str(seed) / database.FILE_NAME
         path.parent.mkdir()
         path.write_bytes(damaged(whole, random.Random(seed)))
-        preparation = database.prepare(path)
+        preparation = database.prepare(path, SALVAGED)
         aside = [preparation.set_aside] if preparation.set_aside is not None else []
         assert [other for other in path.parent.glob("*damaged*") if not other.name.endswith(("-wal", "-shm"))] == aside
         assert database.prepare(path).set_aside is None

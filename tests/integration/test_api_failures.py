@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import fields
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -29,7 +30,7 @@ def client_of(error: Exception, metrics: CollectorRegistry) -> httpx.AsyncClient
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(Parts))
     app = FastAPI()
     app.include_router(health.router)
-    app.state.parts = Parts(**parts | {"readiness": readiness, "metrics": metrics})
+    app.state.parts = Parts(**parts | {"health": SimpleNamespace(readiness=readiness, metrics=metrics)})
     problems.install(app)
     app.add_middleware(Edge, metrics=metrics)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://school")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -30,7 +31,7 @@ async def readiness(reasons: dict[str, str | None]) -> httpx.Response:
     health = FastAPI()
     health.include_router(router)
     parts: dict[str, Any] = dict.fromkeys(field.name for field in fields(Parts))
-    health.state.parts = Parts(**parts | {"readiness": lambda: reasons})
+    health.state.parts = Parts(**parts | {"health": SimpleNamespace(readiness=lambda: reasons)})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(health), base_url="http://school") as client:
         return await client.get("/readyz")
 

@@ -7,6 +7,7 @@ from foundation.clocks import wall_us
 from gateway.configuration.layers import Configuration
 from gateway.configuration.sections import Node
 from gateway.core import open_core
+from gateway.main import rooms
 from gateway.store.database import FILE_NAME
 
 TOMORROW_US = wall_us() + 86_400_000_000
@@ -15,7 +16,7 @@ TOMORROW_US = wall_us() + 86_400_000_000
 async def run_no(data: Path) -> int:
     """Opens the store and closes it again."""
     configuration = Configuration(node=Node(data=data))
-    async with open_core(configuration, bytes(32), lambda _: None, lambda _: None) as core:
+    async with open_core(configuration, rooms(configuration), bytes(32), lambda _: None) as core:
         return core.run_no
 
 

@@ -6,6 +6,7 @@ import pytest
 from fastapi import FastAPI
 
 from api import server
+from gateway.supervision import Supervisor
 from tests.gateway_process import free_ports
 
 WITHIN_S = 0.2
@@ -24,7 +25,9 @@ async def test_an_empty_line_after_a_request_does_not_end_the_wait_for_its_answe
         return "at last"
 
     [port] = free_ports(1)
-    async with server.serve_http(app, "127.0.0.1", port):
+    http = server.HttpServer(app, "127.0.0.1", port)
+    http.listen()
+    async with Supervisor().running("http", http.run, http.close):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /slow HTTP/1.1\r\nHost: school\r\nConnection: close\r\n\r\n")
         await asyncio.sleep(WITHIN_S / 4)

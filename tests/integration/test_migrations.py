@@ -9,16 +9,16 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from gateway.schema import ALL_METADATA
 from gateway.store import database
 from gateway.store.revision import Fit, fit_of
+from tests.declared import TABLES
 
 MIGRATIONS = Path(database.__file__).parent / "migrations"
 
 
 def assert_as_described(connection: Connection) -> None:
-    context = MigrationContext.configure(connection, opts={"target_metadata": list(ALL_METADATA)})
-    assert compare_metadata(context, list(ALL_METADATA)) == []  # type: ignore[arg-type]  # it takes several, too
+    context = MigrationContext.configure(connection, opts={"target_metadata": list(TABLES)})
+    assert compare_metadata(context, list(TABLES)) == []  # type: ignore[arg-type]  # it takes several, too
 
 
 def test_a_new_database_has_exactly_the_tables_of_the_rooms(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_tables_read_by_range_have_no_row_id(tmp_path: Path) -> None:
     path = tmp_path / database.FILE_NAME
     database.prepare(path)
     engine = database.open_engine(path)
-    clustered = {table.name for metadata in ALL_METADATA for table in metadata.sorted_tables
+    clustered = {table.name for metadata in TABLES for table in metadata.sorted_tables
                  if table.dialect_options["sqlite"]["with_rowid"] is False}  # fmt: skip
     assert "pack" in clustered
     with engine.connect() as connection:

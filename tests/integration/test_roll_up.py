@@ -9,14 +9,19 @@ import pytest
 
 from foundation.clock import DAY_US, HOUR_US, SECOND_US
 from gateway import schedule
-from gateway.configuration.layers import Configuration
+from gateway.configuration.sections import Configuration, Privacy, Store
+from gateway.main import rooms
 from gateway.readings import listing
-from gateway.readings.roll_up import PRUNE_ROWS, prune_once, roll_up_once, roll_up_some
+from gateway.readings.roll_up import PRUNE_ROWS, roll_up_once, roll_up_some
+from gateway.retention import prune_once
 from tests.eventually import eventually
 from tests.writing_store import WritingStore, frame, now_us, telemetry, writing_store
 
 MINUTE_US = 60 * SECOND_US
-RAW_DAYS, MINUTE_DAYS, TAP_DAYS, AUDIT_DAYS = 30, 60, 30, 30
+RAW_DAYS, MINUTE_DAYS = 30, 60
+KEPT = Configuration(
+    store=Store(raw_days=RAW_DAYS, roll_up_1m_days=MINUTE_DAYS, audit_days=30), privacy=Privacy(tap_days=30)
+)
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ async def measure(store: WritingStore, *readings: tuple[int, float]) -> None:
 
 
 async def prune(store: WritingStore, at_us: int) -> None:
-    await prune_once(store.store, at_us, RAW_DAYS, MINUTE_DAYS, TAP_DAYS, AUDIT_DAYS)
+    await prune_once(store.store, rooms(KEPT), at_us)
 
 
 async def hours(store: WritingStore) -> list[tuple[object, ...]]:
@@ -196,8 +201,8 @@ async def test_many_rows_of_one_moment_are_pruned_too(store: WritingStore) -> No
 async def test_nothing_is_pruned_while_the_clock_is_in_doubt(
     store: WritingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedule, "PRUNE_EVERY", {"seconds": 0.1})
-    configuration = Configuration(store={"raw_days": RAW_DAYS})
+    monkeypatch.setattr(schedule, "PRUNE_EVERY_S", 0.1)
+    monkeypatch.setattr(schedule, "PRUNE_JITTER_S", None)
     await measure(store, (hour_ago(40), 1.0))
     answers: list[bool] = []
     is_right = [False]
@@ -210,7 +215,7 @@ async def test_nothing_is_pruned_while_the_clock_is_in_doubt(
         [(number,)] = await store.rows("SELECT count(*) FROM reading")
         return int(str(number))
 
-    with schedule.scheduled(store.store, configuration, now_us, is_clock_right):
+    with schedule.scheduled(store.store, rooms(KEPT), now_us, is_clock_right):
         await eventually(lambda: len(answers) > 3)
         assert await count() == 1
         is_right[0] = True
@@ -221,10 +226,11 @@ async def test_nothing_is_pruned_while_the_clock_is_in_doubt(
 
 async def test_jobs_run_on_after_the_clock_was_set_back(store: WritingStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their next time lay in the future that the clock came back from."""
-    monkeypatch.setattr(schedule, "PRUNE_EVERY", {"days": 3_652})
+    monkeypatch.setattr(schedule, "PRUNE_EVERY_S", 3_652 * 86_400)
     asked: list[bool] = []
-    with schedule.scheduled(store.store, Configuration(), now_us, lambda: bool(asked.append(True))) as clock_was_set:
-        monkeypatch.setattr(schedule, "PRUNE_EVERY", {"seconds": 0.1})
+    with schedule.scheduled(store.store, rooms(KEPT), now_us, lambda: bool(asked.append(True))) as clock_was_set:
+        monkeypatch.setattr(schedule, "PRUNE_EVERY_S", 0.1)
+        monkeypatch.setattr(schedule, "PRUNE_JITTER_S", None)
         clock_was_set()
         await eventually(lambda: asked)
 

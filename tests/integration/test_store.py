@@ -19,6 +19,7 @@ from gateway.ingest.ingest import Ingest
 from gateway.people import cards, people
 from gateway.store import database
 from gateway.store.facts import write_fact
+from tests.declared import SALVAGED
 from tests.writing_store import SCHOOL_KEY, WritingStore, frame, now_us, telemetry, writing_store
 
 DAY_US = 86_400_000_000
@@ -489,7 +490,7 @@ async def test_what_can_be_read_of_the_small_tables_is_carried_over(tmp_path: Pa
         await store.take(*(telemetry("d1", values(seq)) for seq in range(2000)))
     path = tmp_path / database.FILE_NAME
     database.mark_damaged(path)
-    found = database.prepare(path)
+    found = database.prepare(path, SALVAGED)
     assert found.salvaged_rows > 0
     async with writing_store(tmp_path) as store:
         assert await store.rows("SELECT id FROM device") == [("d1",)]

@@ -17,7 +17,7 @@ import contextlib
 import enum
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from devices.mqtt.client.outgoing import OutgoingQueue
 from devices.mqtt.client.subscriptions import Subscriptions
 from devices.mqtt.topics import name_fault
 from foundation.backoff import Backoff
+from foundation.room import Totals
 
 log = structlog.get_logger("bridge")
 
@@ -177,6 +178,20 @@ class Bridge:
         if qos > 0 or self._line is not None:
             self._outgoing.add(topic, payload, qos, time.monotonic())
             self._send_outgoing()
+
+    def readiness(self) -> Mapping[str, str | None]:
+        """See `foundation.room.Reports`."""
+        return {"bridge": None if self.state is State.CONNECTED else (self.reason or self.state)}
+
+    def totals(self) -> Totals:
+        """See `foundation.room.Reports`."""
+        counters = self.counters
+        return {
+            "bridge_received": ("Messages taken from the broker", counters.received_total),
+            "bridge_redelivered": ("Messages that the broker sent again", counters.redelivered_total),
+            "bridge_connections": ("Connections made to the broker", counters.connections_total),
+            "bridge_canaries_lost": ("Messages to ourselves that did not come back", counters.canaries_lost_total),
+        }
 
     # One connection.
 

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,6 +15,7 @@ from devices.mqtt.server import access
 from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.connection import Connection
 from devices.registry import Device, DeviceState, Registry
+from foundation.room import Totals
 
 log = structlog.get_logger("mqtt")
 
@@ -97,6 +98,25 @@ class Door:
         for peer in list(self.peers):
             peer.abort()
         await asyncio.sleep(0)
+
+    def readiness(self) -> Mapping[str, str | None]:
+        """See `foundation.room.Reports`: once it listens, it is ready."""
+        return {}
+
+    def totals(self) -> Totals:
+        """See `foundation.room.Reports`."""
+        broker, counters = self.broker, self.broker.counters
+        return {
+            "mqtt_connects": ("Accepted CONNECTs", counters.connects_total),
+            "mqtt_sign_ins_failed": ("Refused sign-ins", counters.sign_ins_failed_total),
+            "mqtt_refused_topics": ("Publishes and subscriptions without permission", counters.refused_topics_total),
+            "mqtt_packet_errors": ("Connections closed for what they sent", counters.packet_errors_total),
+            "mqtt_queue_dropped": ("Messages dropped from full queues of absent clients", counters.queue_dropped_total),
+            "mqtt_qos0_dropped": ("QoS 0 messages not sent to clients that do not read", counters.qos0_dropped_total),
+            "mqtt_expired": ("Messages that expired before they were sent", counters.expired_total),
+            "retained_refused": ("Messages not retained at the cap", broker.retained.refused),
+            "connections_refused": ("Connections over mqtt.max_connections", self.connections_refused_total),
+        }
 
     def sign_in(
         self, username: str | None, password: bytes | None, certificate_name: str | None

@@ -2,8 +2,6 @@
 
 from alembic import context
 
-from gateway.schema import ALL_METADATA
-
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=list(ALL_METADATA), render_as_batch=True)
+context.configure(connection=connection, target_metadata=None, render_as_batch=True)
 context.run_migrations()

@@ -22,10 +22,10 @@ from gateway.live.ring import FULL_CHUNK, EventRing, Kind
 from gateway.people import people
 from gateway.readings.tables import PACKED
 from gateway.readings.tables import series as series_table
-from gateway.schema import ALL_METADATA
 from gateway.store.database import open_engine
 from gateway.store.store import Store
 from gateway.store.writer import Writer
+from tests.declared import TABLES
 from tests.packed import pack_of
 from tests.school_database import START_US
 
@@ -302,7 +302,7 @@ def _store(directory: Path) -> Iterator[Store]:
     path = directory / "school.db"
     engine = open_engine(path)
     with engine.begin() as connection:
-        for metadata in ALL_METADATA:
+        for metadata in TABLES:
             metadata.create_all(connection)
         people.create(connection, "Ada", "7b", START_US)
         registry.add(connection, "door-1", "reader", START_US)

@@ -1,4 +1,4 @@
-"""Single looks of the doctor at the machine."""
+"""Single looks of the rooms at the machine, as the doctor has them."""
 
 import socket
 import threading
@@ -7,18 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from foundation.findings import Finding, Verdict
 from gateway.configuration.layers import load
-from gateway.health.doctor import (
-    Finding,
-    Verdict,
-    check_bridge,
-    check_certificates,
-    check_data,
-    check_port,
-    check_web_pages,
-    clock_finding,
-    file_system_of,
-)
+from gateway.doors.bridge import bridge_room
+from gateway.doors.http import check_pages
+from gateway.doors.ports import check_port
+from gateway.store.examination import check_data, clock_finding, file_system_of
+from gateway.tls.examination import check_certificate
 
 
 def us(year: int, month: int = 6) -> int:
@@ -31,7 +26,7 @@ def bridge(port: int, **more: str) -> list[Finding]:
         "SCHOOLGATE_BRIDGE__HOST": "127.0.0.1",
         "SCHOOLGATE_BRIDGE__PORT": str(port),
     }
-    return list(check_bridge(load(None, environ | more).bridge))
+    return list(bridge_room(load(None, environ | more).bridge).checks())
 
 
 def test_a_port_that_nobody_has_is_good() -> None:
@@ -87,7 +82,7 @@ def test_a_clock_that_cannot_be_right_is_bad(now_us: int, highest_us: int | None
 
 
 def test_a_bridge_that_is_off_is_not_looked_at() -> None:
-    assert list(check_bridge(load(None, {}).bridge)) == []
+    assert list(bridge_room(load(None, {}).bridge).checks()) == []
 
 
 def test_a_broker_that_answers_is_good_and_one_that_does_not_is_bad() -> None:
@@ -122,16 +117,12 @@ def test_a_ca_file_that_is_none_is_named(tmp_path: Path) -> None:
 
 
 def test_a_certificate_of_the_schools_own_that_cannot_be_used_is_bad(tmp_path: Path) -> None:
-    environ = {
-        "SCHOOLGATE_HTTPS__CERTIFICATE": str(tmp_path / "c.pem"),
-        "SCHOOLGATE_HTTPS__KEY": str(tmp_path / "k.pem"),
-    }
-    (finding,) = check_certificates(load(None, environ))
+    (finding,) = check_certificate("https", tmp_path / "c.pem", tmp_path / "k.pem")
     assert (finding.subject, finding.verdict) == ("certificate https", Verdict.BAD)
 
 
 def test_web_pages_that_were_not_built_are_bad(tmp_path: Path) -> None:
-    (finding,) = check_web_pages(tmp_path / "index.html")
+    finding = check_pages(tmp_path / "index.html")
     assert (finding.verdict, finding.advice) == (Verdict.BAD, "build them with: make setup")
     (tmp_path / "index.html").write_text("")
-    assert [one.verdict for one in check_web_pages(tmp_path / "index.html")] == [Verdict.GOOD]
+    assert check_pages(tmp_path / "index.html").verdict is Verdict.GOOD

@@ -1,127 +1,61 @@
-"""Looks for what could keep the gateway from working, and says what to do about it. Changes nothing.
+"""What could keep the store from working on this machine: the disk, its room and speed, the database, the clock."""
 
-Each check is one look at the machine and returns findings; none needs the gateway to be stopped or running.
-"""
-
-import enum
-import errno
 import os
 import shutil
-import socket
 import sqlite3
-import ssl
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DatabaseError
 
-from gateway.configuration.layers import Bridge, Configuration, Http, Https, Mqtt, Mqtts
-from gateway.errors import ConfigError
-from gateway.health.port_holder import holder_of
+from foundation.findings import Finding, bad, good, warning
 from gateway.store.database import FILE_NAME, is_damage, open_engine
 from gateway.store.revision import Fit, fit_of
 from gateway.store.tables import fact
-from gateway.tls.files import ssl_context
 
 MIB = 1 << 20
+
+
 LEAST_FREE_BYTES = 256 * MIB
+
+
 COMFORTABLE_FREE_BYTES = 2048 * MIB
+
+
 LEAST_SQLITE = (3, 35, 0)  # RETURNING, and ALTER TABLE DROP COLUMN for migrations
+
+
 FSYNC_ROUNDS = 7
+
+
 SLOW_FSYNC_MS = 50.0
+
+
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 """This program did not exist before: a clock that says so was never set."""
+
+
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+
+
 CLOCK_TOLERANCE_US = 300 * 1_000_000
-REACH_TIMEOUT_S = 5.0
+
+
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"})
+
+
 VOLATILE_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})
-WEB_PAGES = Path(__file__).parents[2] / "api" / "web" / "dist" / "index.html"
 
 
-class Verdict(enum.StrEnum):
-    GOOD = "good"
-    WARNING = "warning"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one look found. `advice`: what to do about it, empty if there is nothing to do."""
-
-    subject: str
-    verdict: Verdict
-    text: str
-    advice: str = ""
-
-
-def good(subject: str, text: str) -> Finding:
-    return Finding(subject, Verdict.GOOD, text)
-
-
-def warning(subject: str, text: str, advice: str) -> Finding:
-    return Finding(subject, Verdict.WARNING, text, advice)
-
-
-def bad(subject: str, text: str, advice: str) -> Finding:
-    return Finding(subject, Verdict.BAD, text, advice)
-
-
-def examine(configuration: Configuration) -> list[Finding]:
-    """Returns every finding, in the order of what depends on what."""
-    data = configuration.node.data
-    findings = [*check_ports(configuration), *check_data(data), *check_sqlite(), *check_database(data)]
-    findings += [
-        *check_certificates(configuration),
-        *check_bridge(configuration.bridge),
-        *check_web_pages(WEB_PAGES),
-    ]
-    return findings
-
-
-def check_ports(configuration: Configuration) -> Iterator[Finding]:
-    """Each enabled door can have its port, or has it already."""
-    doors: tuple[tuple[str, Mqtt | Mqtts | Http | Https], ...] = (
-        ("mqtt", configuration.mqtt),
-        ("mqtts", configuration.mqtts),
-        ("http", configuration.http),
-        ("https", configuration.https),
-    )
-    for name, door in doors:
-        if door.enabled:
-            yield check_port(name, door.host, door.port)
-
-
-def check_port(name: str, host: str, port: int) -> Finding:
-    """The port is free, or a gateway of ours has it."""
-    subject = f"port {name}"
-    where = f"{host}:{port}"
-    other = f"choose another with SCHOOLGATE_{name.upper()}__PORT"
-    try:
-        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            holder = holder_of(port)
-            if holder is not None and holder.is_gateway:
-                return good(subject, f"{where} is held by the running gateway, process {holder.pid}")
-            by = "a program of another user" if holder is None else f"process {holder.pid}, {holder.command}"
-            return bad(subject, f"{where} is in use by {by}", f"stop it, or {other}")
-        if error.errno == errno.EACCES:
-            return bad(subject, f"{where} needs more rights than this user has", f"{other}, from 1024 on")
-        return bad(
-            subject,
-            f"{where} cannot be listened on: {error.strerror}",
-            f"set SCHOOLGATE_{name.upper()}__HOST",
-        )
-    return good(subject, f"{where} is free")
+def check_store(data: Path) -> Iterator[Finding]:
+    """Everything that the store needs of the machine, in the order of what depends on what."""
+    yield from check_data(data)
+    yield from check_sqlite()
+    yield from check_database(data)
 
 
 def check_data(directory: Path) -> Iterator[Finding]:
@@ -271,52 +205,3 @@ def clock_finding(now_us: int, highest_us: int | None) -> Finding:
         behind = timedelta(seconds=(highest_us - now_us) // 1_000_000)
         return bad("clock", f"{text} is {behind} before what the gateway has seen already", advice)
     return good("clock", text)
-
-
-def check_certificates(configuration: Configuration) -> Iterator[Finding]:
-    """Certificates that the school brings itself can be used; its own ones make themselves."""
-    doors: tuple[tuple[str, Mqtts | Https], ...] = (
-        ("mqtts", configuration.mqtts),
-        ("https", configuration.https),
-    )
-    for name, door in doors:
-        if not door.enabled or door.certificate is None or door.key is None:
-            continue
-        try:
-            ssl_context(door.certificate, door.key)
-        except ConfigError as error:
-            yield bad(f"certificate {name}", str(error), f"correct {name}.certificate and {name}.key")
-        else:
-            yield good(f"certificate {name}", f"{door.certificate} fits its key")
-
-
-def check_bridge(bridge: Bridge) -> Iterator[Finding]:
-    """The broker can be reached, with TLS if it is to be used."""
-    if not bridge.enabled:
-        return
-    where = f"{bridge.host}:{bridge.port}"
-    try:
-        context = ssl.create_default_context(cafile=bridge.ca_file) if bridge.tls else None
-    except OSError as error:
-        text = f"{bridge.ca_file} cannot be used: {error.strerror or error}"
-        yield bad("bridge", text, "set bridge.ca_file to a PEM file of certificates")
-        return
-    try:
-        with socket.create_connection((bridge.host, bridge.port), timeout=REACH_TIMEOUT_S) as connection:
-            if context is not None:
-                context.wrap_socket(connection, server_hostname=bridge.host).close()
-    except ssl.SSLCertVerificationError as error:
-        advice = "set bridge.ca_file to the CA that signed the broker's certificate"
-        yield bad("bridge", f"the broker at {where} is not trusted: {error.verify_message}", advice)
-    except OSError as error:
-        advice = "check bridge.host and bridge.port, the broker and the firewall between"
-        yield bad("bridge", f"the broker at {where} cannot be reached: {error.strerror or error}", advice)
-    else:
-        yield good("bridge", f"the broker at {where} answers")
-
-
-def check_web_pages(index: Path) -> Iterator[Finding]:
-    if index.is_file():
-        yield good("web pages", "built")
-    else:
-        yield bad("web pages", f"{index} is not there", "build them with: make setup")
