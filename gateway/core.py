@@ -26,7 +26,7 @@ from gateway.ingest.sources import Sources
 from gateway.ingest.statements import compile_for
 from gateway.ingest.tables import dead_letter
 from gateway.readings.catalogue import Catalogue
-from gateway.store import database, reserve
+from gateway.store import database, reserve, sqlite
 from gateway.store.byte_cap import ByteCap
 from gateway.store.facts import read_fact, write_fact
 from gateway.store.store import Store
@@ -90,8 +90,8 @@ async def open_core(
             damage=preparation.damage,
             salvaged_rows=preparation.salvaged_rows,
         )
-    engine = database.open_engine(path, cache_bytes=settings.cache_bytes)
-    readers = database.open_engine(path, read_only=True)
+    engine = sqlite.open_engine(path, cache_bytes=settings.cache_bytes)
+    readers = sqlite.open_engine(path, read_only=True)
     registry = Registry()
     catalogue = Catalogue(registry)
     with engine.begin() as connection:
@@ -131,7 +131,7 @@ async def open_core(
         writer.give_up(damage)
         on_damage(damage)
 
-    database.explain(readers, on_damage_read)
+    sqlite.explain(readers, on_damage_read)
     store = Store(writer, readers, settings.queue_bytes)
     writer.start()
     try:
@@ -158,6 +158,6 @@ def _note_run(engine: Engine, run_no: int) -> None:
         with engine.begin() as connection:
             write_fact(connection, "run_no", run_no)
     except DatabaseError as error:
-        if not database.is_outage(error):
+        if not sqlite.is_outage(error):
             raise
         log.warning("run_not_noted", reason=str(error.orig))  # a full disk is no reason not to start

@@ -47,7 +47,7 @@ from gateway.people.cards import load_key
 from gateway.people.room import card_key_file, people_room
 from gateway.readings.room import readings_room
 from gateway.schedule import scheduled
-from gateway.store import database
+from gateway.store import database, sqlite
 from gateway.store.room import store_room
 from gateway.supervision import Supervisor
 from gateway.tls.certificates import Certificates, tls_room
@@ -151,7 +151,7 @@ class Life:
     def _explain(self, error: DatabaseError | Unavailable) -> None:
         """Lets the next life begin if the error came of a damaged file. Raises Unavailable if it did not."""
         if isinstance(error, DatabaseError):
-            if not database.is_damage(error):
+            if not sqlite.is_damage(error):
                 raise Unavailable(f"{self._path} cannot be used: {error.orig}", retry_after_s=30.0) from error
             database.mark_damaged(self._path)
             self._damage = str(error.orig)

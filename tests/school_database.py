@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from gateway.store import database
+from gateway.store import database, sqlite
 
 START_US = 1_795_420_800_000_000
 """2026-11-23T08:00:00Z."""
@@ -17,7 +17,7 @@ def opened(directory: Path) -> Iterator[Connection]:
     """Yields a connection in a transaction on a new database."""
     path = directory / database.FILE_NAME
     database.prepare(path)
-    engine = database.open_engine(path)
+    engine = sqlite.open_engine(path)
     with engine.begin() as connection:
         yield connection
     engine.dispose()

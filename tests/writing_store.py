@@ -19,7 +19,7 @@ from gateway.ingest.ingest import Ingest
 from gateway.ingest.sources import Sources
 from gateway.ingest.statements import compile_for
 from gateway.ingest.tables import dead_letter
-from gateway.store import database
+from gateway.store import database, sqlite
 from gateway.store.byte_cap import ByteCap
 from gateway.store.store import Store
 from gateway.store.writer import Writer
@@ -83,8 +83,8 @@ async def writing_store(
     """Opens a store in `directory`; `wrap` may put something between the writer and its ingest."""
     path = directory / database.FILE_NAME
     database.prepare(path, SALVAGED)
-    engine = database.open_engine(path)
-    readers = database.open_engine(path, read_only=True)
+    engine = sqlite.open_engine(path)
+    readers = sqlite.open_engine(path, read_only=True)
     registry = Registry()
     with engine.begin() as connection:
         registry.refresh(connection)

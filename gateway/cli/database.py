@@ -29,8 +29,9 @@ def connected(configuration: Configuration, *, is_writing: bool) -> "Iterator[Co
     """
     from sqlalchemy.exc import DatabaseError
 
-    from gateway.store.database import FILE_NAME, is_damage, is_empty, open_engine, prepare
+    from gateway.store.database import FILE_NAME, is_empty, prepare
     from gateway.store.revision import Fit, fit_of
+    from gateway.store.sqlite import is_damage, open_engine
 
     path = configuration.node.data / FILE_NAME
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy.exc import DatabaseError
 
 from foundation.room import MAX_PROBLEMS, Room
-from gateway.store.database import open_engine
+from gateway.store.sqlite import open_engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 from sqlalchemy import delete as sql_delete
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from devices.errors import DecodeError
 from devices.frame import Frame
@@ -25,6 +24,7 @@ from devices.payloads.homeassistant.entities import (
     is_available,
 )
 from devices.payloads.values import StateMessage, Status
+from foundation.upsert import put
 from gateway.fleet.tables import announcement
 
 MAX_ANNOUNCEMENTS = 20_000
@@ -98,10 +98,7 @@ class Discovery:
             "payload": frame.payload,
             "updated_us": frame.received_us,
         }
-        changed = {name: row[name] for name in ("device_id", "payload", "updated_us")}
-        connection.execute(
-            sqlite_insert(announcement).values(row).on_conflict_do_update(index_elements=["topic"], set_=changed)
-        )
+        connection.execute(put(announcement, "topic").values(row))
         self._announcements[frame.topic] = decoded
         self._index()
         return _found(decoded)

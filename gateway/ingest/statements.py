@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Dialect, bindparam, delete, insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Dialect, Table, bindparam, delete, insert
 from sqlalchemy.sql.elements import ClauseElement
 
+from foundation.upsert import put, put_once
 from gateway.fleet.tables import announcement, device_status, kept_frame
 from gateway.ingest.tables import dead_letter, seen
 from gateway.readings.tables import pack, roll_up_due, series
@@ -43,14 +43,9 @@ class Statements:
 def compile_for(dialect: Dialect, journal: Mapping[str, ClauseElement]) -> Statements:
     """Compiles the ingest's own statements and those that the ways in journal by name."""
 
-    def upsert(table: object, key: list[str]) -> str:
-        statement = sqlite_insert(table)  # type: ignore[arg-type]
-        columns = {c.name: c for c in statement.excluded if c.name not in key}
-        return driver_text(statement.on_conflict_do_update(index_elements=key, set_=columns), dialect)
-
-    def without_id(table: object) -> str:
-        names = [c.name for c in table.columns if c.name not in ("id", "seq")]  # type: ignore[attr-defined]
-        return driver_text(insert(table).values({name: bindparam(name) for name in names}), dialect)  # type: ignore[arg-type]
+    def without_id(table: Table) -> str:
+        names = [c.name for c in table.columns if c.name not in ("id", "seq")]
+        return driver_text(insert(table).values({name: bindparam(name) for name in names}), dialect)
 
     one = driver_text(insert(pack), dialect)
     row = one[one.rindex("(") :]
@@ -60,12 +55,12 @@ def compile_for(dialect: Dialect, journal: Mapping[str, ClauseElement]) -> State
         series=driver_text(insert(series), dialect),
         dead_letter=without_id(dead_letter),
         kept_frame=without_id(kept_frame),
-        seen=upsert(seen, ["device_id", "boot"]),
-        device_status=upsert(device_status, ["device_id"]),
-        announcement=upsert(announcement, ["topic"]),
+        seen=driver_text(put(seen, "device_id", "boot"), dialect),
+        device_status=driver_text(put(device_status, "device_id"), dialect),
+        announcement=driver_text(put(announcement, "topic"), dialect),
         withdraw=driver_text(delete(announcement).where(announcement.c.topic == bindparam("topic")), dialect),
-        fact=upsert(fact, ["name"]),
+        fact=driver_text(put(fact, "name"), dialect),
         outbox=without_id(outbox),
-        roll_up_due=driver_text(sqlite_insert(roll_up_due).on_conflict_do_nothing(), dialect),
+        roll_up_due=driver_text(put_once(roll_up_due), dialect),
         journal={name: driver_text(statement, dialect) for name, statement in journal.items()},
     )

@@ -4,10 +4,10 @@ import hashlib
 
 import msgspec
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from devices.payloads.values import Tap
 from foundation.clock import Clock
+from foundation.upsert import put_once
 from gateway.attendance.tables import tap
 from gateway.committed import TapRow
 from gateway.ingest.statements import Statements
@@ -44,7 +44,7 @@ def store_tap(
         "boot": event.boot,
         "seq": event.seq,
     }
-    statement = sqlite_insert(tap).values(values).on_conflict_do_nothing().returning(tap.c.id)
+    statement = put_once(tap).values(values).returning(tap.c.id)
     tap_id = connection.execute(statement).scalar()
     if tap_id is None:
         return False

@@ -27,24 +27,27 @@ HOURS_AT_ONCE = 500
 PRUNE_ROWS = 5_000
 
 _AGGREGATED = """
-    INTO {table} (series_id, start_us, count, min, max, sum, last)
-    SELECT series_id, at_us / {width} * {width}, count(*), min(value), max(value), sum(value),
+    INSERT INTO {table} (series_id, start_us, count, min, max, sum, last)
+    SELECT series_id, start_us, count(*), min(value), max(value), sum(value),
            (SELECT value FROM reading AS newest WHERE newest.series_id = :series_id
-              AND newest.frame_no > :after_frame_no
-              AND newest.at_us < reading.at_us / {width} * {width} + {width}
+              AND newest.frame_no > :after_frame_no AND newest.at_us < bucket.start_us + {width}
             ORDER BY newest.at_us DESC, newest.frame_no DESC LIMIT 1)
-      FROM reading
-     WHERE series_id = :series_id AND at_us >= :hour_us AND at_us < :hour_us + {hour} AND frame_no > :after_frame_no
-     GROUP BY at_us / {width}
-"""
-_MAKE = "INSERT OR REPLACE" + _AGGREGATED
-_ADD = (
-    "INSERT"
-    + _AGGREGATED
-    + """
+      FROM (SELECT series_id, at_us / {width} * {width} AS start_us, value FROM reading
+             WHERE series_id = :series_id AND at_us >= :hour_us AND at_us < :hour_us + {hour}
+               AND frame_no > :after_frame_no) AS bucket
+     WHERE true GROUP BY series_id, start_us
     ON CONFLICT (series_id, start_us) DO UPDATE SET
-           count = count + excluded.count, sum = sum + excluded.sum,
-           min = min(min, excluded.min), max = max(max, excluded.max)
+"""
+_MAKE = (
+    _AGGREGATED
+    + "count = excluded.count, min = excluded.min, max = excluded.max, sum = excluded.sum, last = excluded.last"
+)
+_ADD = (
+    _AGGREGATED
+    + """
+           count = {table}.count + excluded.count, sum = {table}.sum + excluded.sum,
+           min = CASE WHEN excluded.min < {table}.min THEN excluded.min ELSE {table}.min END,
+           max = CASE WHEN excluded.max > {table}.max THEN excluded.max ELSE {table}.max END
 """
 )
 """`last` stays: what the newest reading before was is not known any more."""

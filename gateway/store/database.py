@@ -6,13 +6,12 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
-from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DatabaseError
 
 from foundation.columns import Salvage
@@ -21,44 +20,16 @@ from gateway.errors import Corrupt
 from gateway.store import reserve
 from gateway.store.revision import Fit, fit_of
 from gateway.store.salvage import salvage
+from gateway.store.sqlite import UNNAMEABLE, is_damage, open_engine, quick_check
 
 FILE_NAME = "schoolgate.db"
 SUFFIXES = ("-wal", "-shm", "")
 """A database's files in the order of moving it away: no log may be left to be taken for the next one's."""
 
-BUSY_TIMEOUT_S = 30.0
-CHECKPOINT_PAGES = 16_000
-"""64 MiB of log: a page that is written again and again is copied to the database once."""
-READERS = 4
-READER_CACHE_KIB = 4096
-
-CHECK_WITHIN_S = 0.3
-"""A start looks through the file for this long; damage that lies deeper is met while running."""
-
-DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-DAMAGED_READS = frozenset({sqlite3.SQLITE_IOERR_DATA, sqlite3.SQLITE_IOERR_CORRUPTFS})
-UNDECODABLE = "Could not decode to UTF-8"
-"""How the driver's message begins for a text that is none; SQLite itself does not look."""
 
 VERSION = re.compile(r"\w{1,32}", re.ASCII)
-UNNAMEABLE = "malformed database schema"
-"""SQLite quotes the broken name in its message; if that is no text the driver raises UnicodeDecodeError instead."""
 
 OUR_TABLES = frozenset({"device", "pack", "fact"})
-
-OUTAGE = frozenset(
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,54 +40,6 @@ class Preparation:
     set_aside: Path | None
     damage: str | None
     salvaged_rows: int
-
-
-def open_engine(path: Path, *, cache_bytes: int = 32 << 20, read_only: bool = False) -> Engine:
-    """Returns an engine on the SQLite file: WAL, synchronous=FULL, one connection that begins IMMEDIATE; with
-    `read_only` a small pool of connections that cannot write."""
-    engine = create_engine(
-        f"sqlite:///{path}",
-        pool_size=READERS if read_only else 1,
-        max_overflow=0,
-        connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None, "check_same_thread": False},
-    )
-    cache_kib = READER_CACHE_KIB if read_only else cache_bytes >> 10
-
-    @event.listens_for(engine, "connect")
-    def _set_up(connection: DBAPIConnection, _record: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute(f"PRAGMA cache_size=-{cache_kib}")
-        cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-        cursor.execute(f"PRAGMA query_only={'ON' if read_only else 'OFF'}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-    return engine
-
-
-def explain(readers: Engine, on_damage: Callable[[str], None]) -> None:
-    """Has what these connections meet raised as Unavailable if it is the file's or the disk's fault. `on_damage` is
-    called with SQLite's words, in the thread that met the damage."""
-
-    @event.listens_for(readers, "handle_error")
-    def _translate(context: ExceptionContext) -> Exception | None:
-        error = context.sqlalchemy_exception
-        if isinstance(context.original_exception, UnicodeDecodeError):
-            on_damage(UNNAMEABLE)
-            return Unavailable(f"the database is damaged: {UNNAMEABLE}", retry_after_s=10.0)
-        if not isinstance(error, DatabaseError):
-            return None
-        if is_damage(error):
-            on_damage(str(error.orig))
-            return Unavailable(f"the database is damaged: {error.orig}", retry_after_s=10.0)
-        if is_outage(error):
-            return Unavailable(f"the database cannot be read: {error.orig}", retry_after_s=5.0)
-        return None
 
 
 def migrate(engine: Engine) -> None:
@@ -149,26 +72,6 @@ def is_empty(path: Path) -> bool:
             return not inspect(connection).get_table_names()
     finally:
         engine.dispose()
-
-
-def is_damage(error: DatabaseError) -> bool:
-    """True if the file itself is broken (not busy, not full, not a wrong statement)."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is None:
-        return str(error.orig).startswith(UNDECODABLE)
-    return code & 0xFF in DAMAGE or code in DAMAGED_READS
-
-
-def is_outage(error: DatabaseError) -> bool:
-    """True if the same statement may succeed later: the disk is full, does not answer, or is read-only for now."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in OUTAGE and not is_damage(error)
-
-
-def write_something(connection: Connection) -> None:
-    """Makes a transaction one that needs the disk."""
-    number = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-    connection.exec_driver_sql(f"PRAGMA user_version = {(number + 1) % (1 << 30)}")
 
 
 def prepare(path: Path, wanted: Sequence[Salvage] = ()) -> Preparation:
@@ -286,24 +189,7 @@ def _damage_within(connection: Connection) -> str | None:
             versions = list(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars())
         if len(versions) != 1 or not VERSION.fullmatch(str(versions[0])):
             return "its version cannot be read"
-    return _quick_check(connection)
-
-
-def _quick_check(connection: Connection) -> str | None:
-    """Returns the first thing that SQLite finds wrong within `CHECK_WITHIN_S`, None if it finds nothing by then."""
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)  # noqa: S101 the engine is ours
-    until_s = time.monotonic() + CHECK_WITHIN_S
-    driver.set_progress_handler(lambda: time.monotonic() > until_s, 20_000)
-    try:
-        found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
-    except DatabaseError as error:
-        if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
-            raise
-        return None
-    finally:
-        driver.set_progress_handler(None, 0)
-    return None if found == "ok" else found
+    return quick_check(connection)
 
 
 def _free_name(path: Path) -> Path:

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DatabaseError
 
 from foundation.findings import Finding, bad, good, warning
-from gateway.store.database import FILE_NAME, is_damage, open_engine
+from gateway.store.database import FILE_NAME
 from gateway.store.revision import Fit, fit_of
+from gateway.store.sqlite import is_damage, open_engine
 from gateway.store.tables import fact
 
 MIB = 1 << 20

@@ -2,8 +2,8 @@
 
 import structlog
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from foundation.upsert import put
 from gateway.store.tables import fact
 
 log = structlog.get_logger("store")
@@ -25,5 +25,4 @@ def read_fact(connection: Connection, name: str) -> int:
 
 def write_fact(connection: Connection, name: str, value: int) -> None:
     """Notes the number in place of what was there."""
-    statement = sqlite_insert(fact).values(name=name, value=str(value))
-    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": str(value)}))
+    connection.execute(put(fact, "name").values(name=name, value=str(value)))

@@ -6,8 +6,8 @@ from typing import Final
 
 from foundation.room import Room, rows_for
 from gateway.store.examination import check_store
+from gateway.store.sqlite import check_file
 from gateway.store.tables import metadata, outbox
-from gateway.store.verification import check_file
 
 OUTBOX_DAYS: Final = 30
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 
 from devices.frame import Frame, Intake, JournalEntry
-from gateway.store.database import READERS
+from gateway.store.sqlite import READERS
 from gateway.store.writer import Writer, WriterStatus
 
 T = TypeVar("T")

@@ -23,7 +23,8 @@ from sqlalchemy.exc import DatabaseError
 from devices.frame import Frame, Intake
 from foundation.errors import Unavailable
 from gateway.committed import Committed
-from gateway.store.database import is_damage, is_outage, mark_damaged, write_something
+from gateway.store.database import mark_damaged
+from gateway.store.sqlite import is_damage, is_outage, write_something
 
 T = TypeVar("T")
 log = structlog.get_logger("store")

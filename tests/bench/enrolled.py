@@ -5,7 +5,7 @@ from pathlib import Path
 
 from devices import registry
 from firmware_sim.wire import Credential
-from gateway.store import database
+from gateway.store import database, sqlite
 from tests.mosquitto_process import MosquittoProcess
 
 KIND = "load_generator"
@@ -15,7 +15,7 @@ def enrol(data: Path, count: int) -> list[Credential]:
     """Makes `data` a gateway's directory that knows `count` devices; returns what they sign in with."""
     path = data / database.FILE_NAME
     database.prepare(path)
-    engine = database.open_engine(path)
+    engine = sqlite.open_engine(path)
     now_us = time.time_ns() // 1000
     try:
         with engine.begin() as connection:

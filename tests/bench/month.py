@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert
 
 from devices import registry
 from gateway.readings.tables import PACKED, series
-from gateway.store import database
+from gateway.store import database, sqlite
 from gateway.store.tables import fact
 from tests.bench.run import Run
 
@@ -104,7 +104,7 @@ def _fingerprint(bench: Run, wanted: Month) -> str:
 def _make(bench: Run, wanted: Month) -> None:
     path = wanted.data / database.FILE_NAME
     database.prepare(path)
-    engine = database.open_engine(path)
+    engine = sqlite.open_engine(path)
     with engine.begin() as connection:
         _enter_series(connection, wanted)
     engine.dispose()

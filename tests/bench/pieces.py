@@ -37,7 +37,7 @@ from gateway.ingest.transaction import Transaction
 from gateway.live.ring import EventRing, Kind
 from gateway.main import GC_THRESHOLDS
 from gateway.readings.tables import PACKED
-from gateway.store import database
+from gateway.store import database, sqlite
 from gateway.store.byte_cap import ByteCap
 from tests.bench.enrolled import enrol
 from tests.bench.run import Run
@@ -186,7 +186,7 @@ class _Opened:
 
 @contextmanager
 def _opened(data: Path) -> Iterator[_Opened]:
-    engine = database.open_engine(data / database.FILE_NAME)
+    engine = sqlite.open_engine(data / database.FILE_NAME)
     registry = Registry()
     with engine.begin() as connection:
         registry.refresh(connection)

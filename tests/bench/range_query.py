@@ -19,7 +19,7 @@ from foundation import rfc3339
 from gateway.readings import buckets, listing
 from gateway.readings.buckets import Bucketing
 from gateway.readings.listing import ReadingFilter
-from gateway.store import database
+from gateway.store import database, sqlite
 from tests.bench.machine import forget_files
 from tests.bench.month import DEVICES, INTERVAL_S, MEASUREMENTS, SERIES, START_US, Month, month
 from tests.bench.run import Run, WrongResult, quantile
@@ -78,7 +78,7 @@ def run(bench: Run) -> list[Table]:
     made = month(bench, bench.pick(834, 34))
     times: Times = {}
     with GatewayProcess(made.data, KEEP) as gateway, closing(Api(gateway)) as api:
-        engine = database.open_engine(made.data / database.FILE_NAME, read_only=True)
+        engine = sqlite.open_engine(made.data / database.FILE_NAME, read_only=True)
         direct = Direct(engine)
         queries: dict[str, Query] = {
             "query, 24 h": direct.day,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from devices.frame import Frame
-from gateway.store import database
+from gateway.store import database, sqlite
 from tests.declared import SALVAGED
 from tests.faults.fault_figures import rows, unready
 from tests.faults.stream import WINDOW, NumberStream, wait_for
@@ -150,9 +150,9 @@ async def test_whatever_was_done_to_the_file_there_is_a_database_afterwards(tmp_
         aside = [preparation.set_aside] if preparation.set_aside is not None else []
         assert [other for other in path.parent.glob("*damaged*") if not other.name.endswith(("-wal", "-shm"))] == aside
         assert database.prepare(path).set_aside is None
-        engine = database.open_engine(path)
+        engine = sqlite.open_engine(path)
         with engine.begin() as connection:
-            database.write_something(connection)
+            sqlite.write_something(connection)
         engine.dispose()
         shutil.rmtree(path.parent)
 

@@ -12,7 +12,8 @@ from devices.frame import Frame, Intake
 from gateway.access import audit
 from gateway.access.audit import AuditEntry
 from gateway.committed import Committed
-from gateway.store.database import open_engine, prepare
+from gateway.store.database import prepare
+from gateway.store.sqlite import open_engine
 from gateway.store.store import Store
 from gateway.store.writer import Writer
 from tests.school_database import START_US

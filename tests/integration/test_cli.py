@@ -271,7 +271,7 @@ def test_a_database_of_another_version_is_not_touched(run: Command, database: sq
 def test_a_database_that_stays_locked_is_explained(
     run: Command, database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.store.database.BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("gateway.store.sqlite.BUSY_TIMEOUT_S", 0.2)
     database.execute("BEGIN IMMEDIATE")
     answer = run("devices", "add", "lab-8", "--kind", "sensor")
     assert (answer.code, "locked" in answer.err) == (1, True)

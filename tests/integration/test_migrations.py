@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from gateway.store import database
+from gateway.store import database, sqlite
 from gateway.store.revision import Fit, fit_of
 from tests.declared import TABLES
 
@@ -24,7 +24,7 @@ def assert_as_described(connection: Connection) -> None:
 def test_a_new_database_has_exactly_the_tables_of_the_rooms(tmp_path: Path) -> None:
     path = tmp_path / database.FILE_NAME
     database.prepare(path)
-    engine = database.open_engine(path)
+    engine = sqlite.open_engine(path)
     with engine.connect() as connection:
         assert_as_described(connection)
         assert fit_of(connection) is Fit.CURRENT
@@ -34,7 +34,7 @@ def test_a_new_database_has_exactly_the_tables_of_the_rooms(tmp_path: Path) -> N
 def test_tables_read_by_range_have_no_row_id(tmp_path: Path) -> None:
     path = tmp_path / database.FILE_NAME
     database.prepare(path)
-    engine = database.open_engine(path)
+    engine = sqlite.open_engine(path)
     clustered = {table.name for metadata in TABLES for table in metadata.sorted_tables
                  if table.dialect_options["sqlite"]["with_rowid"] is False}  # fmt: skip
     assert "pack" in clustered
@@ -61,7 +61,7 @@ def test_migrating_a_current_database_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_database_of_an_older_revision_is_migrated_with_what_is_in_it(tmp_path: Path) -> None:
     path = tmp_path / database.FILE_NAME
-    engine = database.open_engine(path)
+    engine = sqlite.open_engine(path)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     tap = {"device_id": "d", "at_us": 1, "received_us": 1, "clock": 0, "credential_digest": b"1", "kind": "uid"}
@@ -73,7 +73,7 @@ def test_a_database_of_an_older_revision_is_migrated_with_what_is_in_it(tmp_path
         assert fit_of(connection) is Fit.OLDER
     engine.dispose()
     assert database.prepare(path).set_aside is None
-    engine = database.open_engine(path)
+    engine = sqlite.open_engine(path)
     with engine.connect() as connection:
         assert fit_of(connection) is Fit.CURRENT
         assert_as_described(connection)
@@ -83,7 +83,7 @@ def test_a_database_of_an_older_revision_is_migrated_with_what_is_in_it(tmp_path
 
 def test_readings_of_an_older_revision_become_packs_and_keep_their_series(tmp_path: Path) -> None:
     path = tmp_path / database.FILE_NAME
-    engine = database.open_engine(path)
+    engine = sqlite.open_engine(path)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     named = [(1, "a", "temperature_c"), (2, "b", "temperature_c"), (3, "a", "humidity_pct"), (4, "b", "co2_ppm")]
@@ -104,7 +104,7 @@ def test_readings_of_an_older_revision_become_packs_and_keep_their_series(tmp_pa
                 connection.exec_driver_sql(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)", bucket)
     engine.dispose()
     assert database.prepare(path).set_aside is None
-    engine = database.open_engine(path)
+    engine = sqlite.open_engine(path)
     with engine.connect() as connection:
         assert_as_described(connection)
         of = {number: (device_id, measurement) for number, device_id, measurement in named}

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 
 from sqlalchemy import Connection, Row, Table, bindparam, delete, select, update
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import ClauseElement
 
 from devices.frame import JournalEntry
@@ -19,14 +18,7 @@ from devices.mqtt.server.tables import (
     mqtt_will,
 )
 from devices.mqtt.server.will import WillMessage
-
-
-def _put(table: Table, *key: str) -> ClauseElement:
-    statement = sqlite_insert(table)
-    columns = {column.name: column for column in statement.excluded if column.name not in key}
-    if not columns:
-        return statement.on_conflict_do_nothing()
-    return statement.on_conflict_do_update(index_elements=list(key), set_=columns)
+from foundation.upsert import put
 
 
 def _drop_all(table: Table) -> ClauseElement:
@@ -39,28 +31,28 @@ _this_message = (
 )
 
 STATEMENTS: Mapping[str, ClauseElement] = {
-    "session_put": _put(mqtt_session, "session_key"),
+    "session_put": put(mqtt_session, "session_key"),
     "session_drop": _drop_all(mqtt_session),
     "subscriptions_drop": _drop_all(mqtt_subscription),
     "queue_drop": _drop_all(mqtt_queued),
     "received_drop_all": _drop_all(mqtt_received),
-    "subscription_put": _put(mqtt_subscription, "session_key", "filter"),
+    "subscription_put": put(mqtt_subscription, "session_key", "filter"),
     "subscription_drop": delete(mqtt_subscription).where(
         mqtt_subscription.c.session_key == bindparam("session_key"),
         mqtt_subscription.c.filter == bindparam("topic_filter"),
     ),
-    "queued_put": _put(mqtt_queued, "session_key", "number"),
+    "queued_put": put(mqtt_queued, "session_key", "number"),
     "queued_sent": update(mqtt_queued).values(was_sent=bindparam("now")).where(*_this_message),
     "queued_released": update(mqtt_queued).values(is_released=bindparam("now")).where(*_this_message),
     "queued_drop": delete(mqtt_queued).where(*_this_message),
-    "received_put": _put(mqtt_received, "session_key", "packet_id"),
+    "received_put": put(mqtt_received, "session_key", "packet_id"),
     "received_drop": delete(mqtt_received).where(
         mqtt_received.c.session_key == bindparam("session_key"),
         mqtt_received.c.packet_id == bindparam("packet_id"),
     ),
-    "retained_put": _put(mqtt_retained, "topic"),
+    "retained_put": put(mqtt_retained, "topic"),
     "retained_drop": delete(mqtt_retained).where(mqtt_retained.c.topic == bindparam("topic")),
-    "will_put": _put(mqtt_will, "session_key"),
+    "will_put": put(mqtt_will, "session_key"),
     "will_drop": _drop_all(mqtt_will),
 }
 

@@ -22,7 +22,7 @@ from gateway.live.ring import FULL_CHUNK, EventRing, Kind
 from gateway.people import people
 from gateway.readings.tables import PACKED
 from gateway.readings.tables import series as series_table
-from gateway.store.database import open_engine
+from gateway.store.sqlite import open_engine
 from gateway.store.store import Store
 from gateway.store.writer import Writer
 from tests.declared import TABLES
