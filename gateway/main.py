@@ -27,8 +27,9 @@ from api.parts import Parts
 from api.server import serve_http
 from devices.mqtt.client.bridge import Bridge, BridgeSettings
 from devices.mqtt.server import journal
-from devices.mqtt.server.broker import Broker, Limits
+from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.door import Door, DoorLimits
+from devices.mqtt.server.limits import Limits
 from foundation.clocks import monotonic_us, steady_clock, wall_us
 from gateway.alerts import listing
 from gateway.alerts.lifecycle import Change

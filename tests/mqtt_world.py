@@ -32,8 +32,9 @@ from devices.frame import Frame, Intake, Presence, Refusal
 from devices.mqtt.codec.codec import Version
 from devices.mqtt.server import journal
 from devices.mqtt.server.access import Principal
-from devices.mqtt.server.broker import Broker, Limits
+from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.connection import Connection
+from devices.mqtt.server.limits import Limits
 from devices.mqtt.server.tables import metadata
 from gateway.ingest.statements import driver_text
 

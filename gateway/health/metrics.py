@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from devices.mqtt.server.broker import Counters
+from devices.mqtt.server.counters import Counters
 from gateway.health.figures import Status
 
 TotalsByName = dict[str, tuple[str, float]]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from devices.mqtt.client.bridge import Bridge
-from devices.mqtt.server.broker import Counters
+from devices.mqtt.server.counters import Counters
 from devices.mqtt.server.door import Door
 from foundation import rfc3339
 from foundation.clocks import wall_us

@@ -18,8 +18,9 @@ from sqlalchemy import Connection as Database
 from devices.frame import Frame, Intake
 from devices.mqtt.codec.codec import Decoder
 from devices.mqtt.server import access, journal
-from devices.mqtt.server.broker import Broker, Limits
+from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.connection import Connection
+from devices.mqtt.server.limits import Limits
 from devices.payloads import native
 from devices.registry import Registry
 from devices.tables import PACKED, dead_letter, kept_frame

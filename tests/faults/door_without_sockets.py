@@ -7,9 +7,10 @@ from mqtt5 import ConnAckPacket, ConnectPacket, PubAckPacket, PublishPacket, QoS
 
 from devices.frame import Frame, Intake
 from devices.mqtt.server.access import Principal
-from devices.mqtt.server.broker import Broker, Limits
+from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.connection import Connection
 from devices.mqtt.server.journal import STATEMENTS
+from devices.mqtt.server.limits import Limits
 
 EVERYTHING = Principal(None, ("#",), ("#",))
 BYSTANDER = Principal("bystander", ("#",), ("#",))

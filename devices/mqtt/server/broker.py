@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from devices.frame import Frame, Intake, JournalEntry, Presence, Refusal, Sink
 from devices.mqtt.server import journal
+from devices.mqtt.server.counters import Counters
+from devices.mqtt.server.limits import Limits
 from devices.mqtt.server.message import SECOND_US, Message, Outgoing
 from devices.mqtt.server.queues import Queues
 from devices.mqtt.server.retained import RetainedMessages
@@ -20,38 +22,6 @@ from devices.mqtt.server.will import PendingWills, WillMessage
 
 if TYPE_CHECKING:
     from devices.mqtt.server.connection import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one client, and all together, may ask of the door. See the section `mqtt` of the configuration."""
-
-    max_packet_bytes: int = 1 << 20
-    receive_max: int = 1024
-    max_inflight: int = 256
-    topic_alias_max: int = 64
-    max_keep_alive_s: int = 3600
-    session_expiry_max_s: int = 30 * 86_400
-    queue_bytes: int = 16 << 20
-    queue_total_bytes: int = 256 << 20
-    retained_bytes: int = 256 << 20
-    max_subscriptions: int = 10_000
-    subscription_bytes: int = 8 << 20
-    max_sessions: int = 50_000
-    max_sessions_of_a_device: int = 256
-
-
-@dataclass(slots=True)
-class Counters:
-    """Since the start; for /metrics."""
-
-    connects_total: int = 0
-    sign_ins_failed_total: int = 0
-    refused_topics_total: int = 0
-    packet_errors_total: int = 0
-    queue_dropped_total: int = 0
-    qos0_dropped_total: int = 0
-    expired_total: int = 0
 
 
 @dataclass(slots=True)

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 from devices.frame import JournalEntry
 from devices.mqtt.server import journal
+from devices.mqtt.server.counters import Counters
+from devices.mqtt.server.limits import Limits
 from devices.mqtt.server.message import SECOND_US, Outgoing
 from devices.mqtt.server.session import Held, Session
 
 if TYPE_CHECKING:
-    from devices.mqtt.server.broker import Counters, Limits
     from devices.mqtt.server.connection import Connection
 
 WAIT_AT_MOST_US = 5 * SECOND_US
@@ -22,8 +23,8 @@ class Queues:
     def __init__(
         self,
         sessions: dict[str, Session],
-        limits: "Limits",
-        counters: "Counters",
+        limits: Limits,
+        counters: Counters,
         note: Callable[[list[JournalEntry]], None],
     ) -> None:
         self._sessions = sessions
