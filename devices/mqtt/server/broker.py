@@ -7,7 +7,6 @@ The way of a message: `plan` chooses its receivers and journals what must surviv
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from devices.frame import Frame, Intake, JournalEntry, Presence, Refusal, Sink
 from devices.mqtt.server import journal
@@ -17,11 +16,8 @@ from devices.mqtt.server.message import SECOND_US, Message, Outgoing
 from devices.mqtt.server.queues import Queues
 from devices.mqtt.server.retained import RetainedMessages
 from devices.mqtt.server.routes import NOBODY, Receiver, Routes
-from devices.mqtt.server.session import Session
+from devices.mqtt.server.session import Client, Session
 from devices.mqtt.server.will import PendingWills, WillMessage
-
-if TYPE_CHECKING:
-    from devices.mqtt.server.connection import Connection
 
 
 @dataclass(slots=True)
@@ -91,7 +87,7 @@ class Broker:
         expiry_s: int,
         *,
         clean: bool,
-        connection: "Connection",
+        connection: Client,
     ) -> tuple[Session, bool, list[JournalEntry]]:
         """Returns the session for a CONNECT, whether it was present, and what to journal.
 
@@ -236,7 +232,7 @@ class Broker:
                 self._take_place(delivery.places, entries, member, message, group.filter)
         return delivery
 
-    def deliver(self, delivery: Delivery, publisher: "Connection | None") -> None:
+    def deliver(self, delivery: Delivery, publisher: Client | None) -> None:
         """Hands a committed message to its receivers. A receiver that falls behind slows the publisher down."""
         message = delivery.message
         if message.is_retain:
@@ -326,7 +322,7 @@ class Broker:
         if outgoing.qos:
             self.queues.put(session, outgoing)
         elif session.connection is not None:
-            session.connection.outflow.send_qos0(outgoing)
+            session.connection.send_qos0(outgoing)
 
 
 def _nothing() -> None:

@@ -74,6 +74,8 @@ class Connection:
         self._sign_in = sign_in
         self.wait = on_wait
         self.outflow = Outflow(broker, on_output)
+        self.pump = self.outflow.pump
+        self.send_qos0 = self.outflow.send_qos0
         self._inflow = Inflow(broker, self, f"client:{address}")
         self._decoder = Decoder(broker.limits.max_packet_bytes)
         self._version = Version.V311
@@ -349,7 +351,7 @@ class Connection:
                 if _wants_retained(subscription, is_new=is_new) and subscription.filter in session.subscriptions:
                     session.backlog[subscription.filter] = subscription
             if session.connection is not None:
-                session.connection.outflow.pump()
+                session.connection.pump()
 
         batch.calls.append(answer)
 
