@@ -76,7 +76,7 @@ class Connection:
         self.outflow = Outflow(broker, on_output)
         self.pump = self.outflow.pump
         self.send_qos0 = self.outflow.send_qos0
-        self._inflow = Inflow(broker, self, f"client:{address}")
+        self._inflow = Inflow(broker, self.outflow, self, f"client:{address}")
         self._decoder = Decoder(broker.limits.max_packet_bytes)
         self._version = Version.V311
         self._session: Session  # from CONNECT on
