@@ -166,8 +166,8 @@ class Client:
 
     def got(self) -> list[object]:
         """Takes the packets that came since the last call."""
-        data = self.connection.outflow.take()
-        self.connection.outflow.pump()  # as the shell does after each write
+        data = self.connection.data_to_send()
+        self.connection.pump()  # as the shell does after each write
         packets: list[object] = []
         while data:
             packet, size = self._read(data)
@@ -267,7 +267,7 @@ def connected(
 
 def first(client: Client) -> ConnAckPacket:
     """Takes the CONNACK, and leaves what came behind it."""
-    data = client.connection.outflow.take()
+    data = client.connection.data_to_send()
     packet, size = client._read(data)
     assert isinstance(packet, ConnAckPacket), packet
     if data[size:]:

@@ -149,7 +149,7 @@ def _connect(hello: bytes, pieces: Sequence[bytes]) -> None:
     for piece in pieces:
         connection.receive(piece, wall_us())
         sink.commit()
-        connection.outflow.take()
+        connection.data_to_send()
 
 
 # From frames to rows.

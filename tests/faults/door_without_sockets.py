@@ -67,11 +67,11 @@ class Line:
         connection = self.connection
         connection.receive(data, self._door.now_us)
         self._door.sink.commit()
-        answer = connection.outflow.take()
+        answer = connection.data_to_send()
         if connection.is_closing:
             self.hang_up()
         else:
-            connection.outflow.pump()
+            connection.pump()
         return answer
 
     def hang_up(self) -> None:
@@ -101,7 +101,7 @@ class SocketlessDoor:
         message = PublishPacket("quiet/please", payload, qos=QoS.AT_LEAST_ONCE, packet_id=self._packet_id).write()
         answers: list[object] = []
         said = message
-        while data := self._bystander.say(said) + self._bystander.connection.outflow.take():
+        while data := self._bystander.say(said) + self._bystander.connection.data_to_send():
             fresh = read_all(data)
             answers += fresh
             said = b"".join(
