@@ -11,13 +11,15 @@ from itertools import islice
 from devices.frame import Frame, Intake, JournalEntry, Presence, Refusal, Sink
 from devices.mqtt.server import journal
 from devices.mqtt.server.counters import Counters
+from devices.mqtt.server.journal import ENTRY_OVERHEAD_BYTES
 from devices.mqtt.server.limits import Limits
-from devices.mqtt.server.message import SECOND_US, Message, Outgoing
+from devices.mqtt.server.message import Message, Outgoing
 from devices.mqtt.server.queues import Queues
 from devices.mqtt.server.retained import RetainedMessages
 from devices.mqtt.server.routes import NOBODY, Receiver, Routes
 from devices.mqtt.server.session import Client, Session
 from devices.mqtt.server.will import PendingWills, WillMessage
+from foundation.clock import SECOND_US
 
 
 @dataclass(slots=True)
@@ -167,7 +169,7 @@ class Broker:
     def note(self, entries: list[JournalEntry], events: list[Presence | Refusal] | None = None) -> None:
         """Journals and audits what nobody waits for."""
         if entries or events:
-            self.sink.submit(Intake([], _nothing, 256 * (1 + len(entries)), entries, events))
+            self.sink.submit(Intake([], _nothing, ENTRY_OVERHEAD_BYTES * (1 + len(entries)), entries, events))
 
     def presence(self, user: str, by: int) -> Presence | None:
         """Counts a device's connections; returns what changed when its first came or its last went."""

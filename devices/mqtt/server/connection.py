@@ -33,11 +33,13 @@ from devices.mqtt.server import handshake, journal
 from devices.mqtt.server.acknowledgements import Acknowledgements
 from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.handshake import Accepted, Refused, SignIn
-from devices.mqtt.server.inflow import ENTRY_OVERHEAD_BYTES, Inflow
+from devices.mqtt.server.inflow import Inflow
+from devices.mqtt.server.journal import ENTRY_OVERHEAD_BYTES
 from devices.mqtt.server.outflow import Outflow
 from devices.mqtt.server.session import Session
 from devices.mqtt.server.subscriptions import Subscriptions
 from devices.mqtt.server.will import WillMessage
+from foundation.clock import SECOND_US
 
 PINGRESP = b"\xd0\x00"
 
@@ -142,7 +144,7 @@ class Connection:
         if will is not None and not broker.is_stopping:  # a server that ends may leave it to the next start (§3.1.2.5)
             delay_s = min(will.delay_s, session.expiry_s)
             if delay_s > 0:
-                broker.wills.add(session.key, will, now_us + delay_s * 1_000_000)
+                broker.wills.add(session.key, will, now_us + delay_s * SECOND_US)
             else:
                 broker.publish_will(session.key, will)
         broker.note(broker.close_session(session, now_us), self._presence(-1))

@@ -26,6 +26,7 @@ from devices.mqtt.codec.errors import ProtocolError
 from devices.mqtt.server import journal
 from devices.mqtt.server.access import Principal
 from devices.mqtt.server.broker import Broker, Delivery
+from devices.mqtt.server.journal import ENTRY_OVERHEAD_BYTES
 from devices.mqtt.server.message import is_declared_right, message_of
 from devices.mqtt.server.outflow import Outflow
 from devices.mqtt.server.routes import NOBODY
@@ -33,11 +34,12 @@ from devices.mqtt.server.session import Client, Session
 
 MAX_KNOWN_TOPICS = 1024
 MAX_KNOWN_TOPIC = 256
+MAX_NOTED_CHARACTERS = 256
 MAX_NOTED_REFUSALS = 16
 """Of one batch. All are counted; the audit log needs no thousand rows to say that a peer does not listen."""
 
 FRAME_OVERHEAD_BYTES = 160
-ENTRY_OVERHEAD_BYTES = 256
+"""What holding a frame costs beside its payload."""
 
 
 @dataclass(slots=True)
@@ -218,7 +220,7 @@ class Inflow:
         """For the audit log."""
         if len(self.batch.events) < MAX_NOTED_REFUSALS:
             actor = self._peer if self._device_id is None else f"device:{self._device_id}"
-            self.batch.events.append(Refusal(actor, action, topic[:256], self.now_us))
+            self.batch.events.append(Refusal(actor, action, topic[:MAX_NOTED_CHARACTERS], self.now_us))
 
     def submit(self) -> None:
         """Hands over what was gathered; everything of one batch is answered together."""

@@ -20,6 +20,9 @@ from devices.mqtt.server.tables import (
 )
 from devices.mqtt.server.will import WillMessage
 
+ENTRY_OVERHEAD_BYTES = 256
+"""About what an entry holds in memory until its commit; messages in it are counted besides."""
+
 
 def _put(table: Table, *key: str) -> ClauseElement:
     statement = sqlite_insert(table)

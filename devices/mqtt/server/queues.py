@@ -6,8 +6,9 @@ from devices.frame import JournalEntry
 from devices.mqtt.server import journal
 from devices.mqtt.server.counters import Counters
 from devices.mqtt.server.limits import Limits
-from devices.mqtt.server.message import SECOND_US, Outgoing
+from devices.mqtt.server.message import Outgoing
 from devices.mqtt.server.session import Client, Held, Session
+from foundation.clock import SECOND_US
 
 WAIT_AT_MOST_US = 5 * SECOND_US
 """How long publishers wait for a subscriber that does not keep up; then its oldest messages go instead."""

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from devices.mqtt.codec.wire import NEVER_EXPIRES_S
 from devices.mqtt.server.message import Outgoing, Subscription
-
-NEVER_EXPIRES_S = 0xFFFF_FFFF
+from foundation.clock import SECOND_US
 
 
 class Client(Protocol):
@@ -97,7 +97,7 @@ class Session:
         """True for a session without a connection whose time is over."""
         if self.connection is not None or self.ended_us is None or self.expiry_s == NEVER_EXPIRES_S:
             return False
-        return now_us - self.ended_us >= self.expiry_s * 1_000_000
+        return now_us - self.ended_us >= self.expiry_s * SECOND_US
 
     def count_in(self, held: Held) -> None:
         """Counts what it holds in `held` from now on."""
