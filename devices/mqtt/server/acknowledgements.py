@@ -14,7 +14,8 @@ from devices.mqtt.server.session import Session
 
 
 class Acknowledgements:
-    """Of the messages of `session` that are in flight; one that acknowledges none of them changes nothing."""
+    """Of the messages of `session` that are in flight. An acknowledgement of none of them changes nothing; PUBREC is
+    told so (MQTT 5.0 §3.6.2.1)."""
 
     __slots__ = ("_inflow", "_outflow", "_session")
 

@@ -47,6 +47,7 @@ class Subscriptions:
         return [journal.drop_subscription(session.key, topic_filter) for topic_filter in forbidden]
 
     def subscribe(self, packet: SubscribePacket) -> None:
+        """Answers filter by filter; one that is refused or over a cap changes nothing."""
         session = self._session
         self._inflow.submit()  # what was retained on this connection before is committed, and seen, before
         batch = self._inflow.batch
@@ -86,6 +87,7 @@ class Subscriptions:
         return SubAckReasonCode(entry.max_qos.value)
 
     def unsubscribe(self, packet: UnsubscribePacket) -> None:
+        """Answers filter by filter; what is already on its way still comes [MQTT-3.10.4-3]."""
         session = self._session
         batch = self._inflow.batch
         codes: list[UnsubAckReasonCode] = []
