@@ -32,8 +32,9 @@ from devices.frame import Frame, Intake, Presence, Refusal
 from devices.mqtt.codec.codec import Version
 from devices.mqtt.server import journal
 from devices.mqtt.server.access import Principal
-from devices.mqtt.server.broker import Broker, Limits
+from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.connection import Connection
+from devices.mqtt.server.limits import Limits
 from devices.mqtt.server.tables import metadata
 from gateway.ingest.statements import driver_text
 
@@ -165,8 +166,8 @@ class Client:
 
     def got(self) -> list[object]:
         """Takes the packets that came since the last call."""
-        data = self.connection.outflow.take()
-        self.connection.outflow.pump()  # as the shell does after each write
+        data = self.connection.data_to_send()
+        self.connection.pump()  # as the shell does after each write
         packets: list[object] = []
         while data:
             packet, size = self._read(data)
@@ -266,7 +267,7 @@ def connected(
 
 def first(client: Client) -> ConnAckPacket:
     """Takes the CONNACK, and leaves what came behind it."""
-    data = client.connection.outflow.take()
+    data = client.connection.data_to_send()
     packet, size = client._read(data)
     assert isinstance(packet, ConnAckPacket), packet
     if data[size:]:

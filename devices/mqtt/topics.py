@@ -1,4 +1,4 @@
-"""Topic names and topic filters: what they may be, and which match (MQTT 5.0 §4.7, §4.8.2). Pure.
+"""Topic names and topic filters: what they may be, which match, which cover others (MQTT 5.0 §4.7, §4.8.2). Pure.
 
 The rules are the same in 3.1.1. A *fault* is a sentence that says what is wrong, or None. A shared
 subscription, `$share/<name>/<filter>`, is one in both versions, as in other brokers; what matches takes the
@@ -82,3 +82,21 @@ def matches(topic_filter: str, topic: str) -> bool:
             return False
         depth += 1
     return depth == count
+
+
+def covers(allowed: str, requested: str) -> bool:
+    """Whether every topic that the filter `requested` matches is matched by the filter `allowed` too."""
+    if allowed == requested:
+        return True
+    allowed_levels, requested_levels = allowed.split("/"), requested.split("/")
+    if requested.startswith("$") and allowed.startswith(("+", "#")):
+        return False
+    for depth, level in enumerate(allowed_levels):
+        if level == "#":
+            return True
+        if depth >= len(requested_levels):
+            return False
+        wanted = requested_levels[depth]
+        if wanted == "#" or (level != "+" and level != wanted):
+            return False
+    return len(allowed_levels) == len(requested_levels)

@@ -8,8 +8,9 @@ from typing import Final
 from sqlalchemy import Connection
 
 from devices.mqtt.server import journal, tables
-from devices.mqtt.server.broker import Broker, Limits
+from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.door import Door, DoorLimits
+from devices.mqtt.server.limits import Limits
 from foundation.clocks import steady_clock, wall_us
 from foundation.findings import Finding
 from foundation.room import Room

@@ -18,8 +18,9 @@ from sqlalchemy import Connection as Database
 from devices.frame import Frame, Intake
 from devices.mqtt.codec.codec import Decoder
 from devices.mqtt.server import access
-from devices.mqtt.server.broker import Broker, Limits
+from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.connection import Connection
+from devices.mqtt.server.limits import Limits
 from devices.payloads import native
 from devices.registry import Registry
 from firmware_sim import packets
@@ -150,7 +151,7 @@ def _connect(hello: bytes, pieces: Sequence[bytes]) -> None:
     for piece in pieces:
         connection.receive(piece, wall_us())
         sink.commit()
-        connection.outflow.take()
+        connection.data_to_send()
 
 
 # From frames to rows.

@@ -7,9 +7,10 @@ from mqtt5 import ConnAckPacket, ConnectPacket, PubAckPacket, PublishPacket, QoS
 
 from devices.frame import Frame, Intake
 from devices.mqtt.server.access import Principal
-from devices.mqtt.server.broker import Broker, Limits
+from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.connection import Connection
 from devices.mqtt.server.journal import STATEMENTS
+from devices.mqtt.server.limits import Limits
 
 EVERYTHING = Principal(None, ("#",), ("#",))
 BYSTANDER = Principal("bystander", ("#",), ("#",))
@@ -66,11 +67,11 @@ class Line:
         connection = self.connection
         connection.receive(data, self._door.now_us)
         self._door.sink.commit()
-        answer = connection.outflow.take()
+        answer = connection.data_to_send()
         if connection.is_closing:
             self.hang_up()
         else:
-            connection.outflow.pump()
+            connection.pump()
         return answer
 
     def hang_up(self) -> None:
@@ -100,7 +101,7 @@ class SocketlessDoor:
         message = PublishPacket("quiet/please", payload, qos=QoS.AT_LEAST_ONCE, packet_id=self._packet_id).write()
         answers: list[object] = []
         said = message
-        while data := self._bystander.say(said) + self._bystander.connection.outflow.take():
+        while data := self._bystander.say(said) + self._bystander.connection.data_to_send():
             fresh = read_all(data)
             answers += fresh
             said = b"".join(

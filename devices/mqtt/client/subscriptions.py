@@ -16,8 +16,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from devices.mqtt.server.access import covers
-from devices.mqtt.topics import matches, split_share
+from devices.mqtt.topics import covers, matches, split_share
 
 MAX_IDENTIFIER = 268_435_455
 """MQTT 5.0 §3.8.2.1.2."""

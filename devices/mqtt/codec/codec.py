@@ -164,7 +164,6 @@ _PUBREC: Final = 0x5002
 _PUBREL: Final = 0x6202
 _PUBCOMP: Final = 0x7002
 
-
 _one = Struct(">HH").pack
 
 
@@ -178,20 +177,8 @@ def _many(head: int, packet_ids: Iterable[int]) -> bytes:
     return words.tobytes()
 
 
-def puback(packet_id: int) -> bytes:
-    return _one(_PUBACK, packet_id)
-
-
-def pubrec(packet_id: int) -> bytes:
-    return _one(_PUBREC, packet_id)
-
-
 def pubrel(packet_id: int) -> bytes:
     return _one(_PUBREL, packet_id)
-
-
-def pubcomp(packet_id: int) -> bytes:
-    return _one(_PUBCOMP, packet_id)
 
 
 def pubacks(packet_ids: Iterable[int]) -> bytes:

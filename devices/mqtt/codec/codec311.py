@@ -30,6 +30,7 @@ from mqtt5 import (
 
 from devices.mqtt.codec.errors import MalformedPacket
 from devices.mqtt.codec.wire import (
+    NEVER_EXPIRES_S,
     QOS,
     SHORT_PACKET_BYTES,
     ClientPacket,
@@ -42,9 +43,6 @@ from devices.mqtt.codec.wire import (
     refuse_second_connect,
     write_variable,
 )
-
-NEVER_EXPIRES: Final = 0xFFFF_FFFF
-"""The Session Expiry Interval of a session with Clean Session 0, in words of version 5 (§3.1.2.11.2)."""
 
 _SERVER_UNAVAILABLE: Final = 3
 _RETURN_CODES: Final = {
@@ -155,7 +153,7 @@ def _read_connect(reader: Reader) -> ConnectPacket:
     return ConnectPacket(
         client_id,
         clean_start=is_clean,
-        session_expiry_interval=0 if is_clean else NEVER_EXPIRES,
+        session_expiry_interval=0 if is_clean else NEVER_EXPIRES_S,  # Clean Session (§3.1.2.4)
         keep_alive=keep_alive,
         will=will,
         username=reader.text() if flags & 0x80 else None,

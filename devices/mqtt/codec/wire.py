@@ -54,6 +54,9 @@ ServerPacket: TypeAlias = (
 QOS: Final = (QoS.AT_MOST_ONCE, QoS.AT_LEAST_ONCE, QoS.EXACTLY_ONCE)
 """The quality of service by its number. The library's enums cannot be compared with <, nor be keys."""
 
+NEVER_EXPIRES_S: Final = 0xFFFF_FFFF
+"""The Session Expiry Interval of a session that does not expire (MQTT 5.0 §3.1.2.11.2)."""
+
 
 class Kind(enum.IntEnum):
     """The kind of a packet, the upper half of its first byte (MQTT 5.0 §2.1.2)."""

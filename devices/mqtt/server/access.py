@@ -6,7 +6,7 @@ what is granted, and nothing else. Without credentials there is what `mqtt.anony
 
 from dataclasses import dataclass
 
-from devices.mqtt.topics import matches, split_share
+from devices.mqtt.topics import covers, matches, split_share
 from devices.registry import Device
 
 
@@ -41,21 +41,3 @@ def of_device(device: Device) -> Principal:
 def anonymous(topics: tuple[str, ...]) -> Principal:
     """Returns what a client without credentials may do; `topics` is not empty."""
     return Principal(None, topics, topics)
-
-
-def covers(allowed: str, requested: str) -> bool:
-    """True if every topic that the filter `requested` matches is matched by the filter `allowed` too."""
-    if allowed == requested:
-        return True
-    allowed_levels, requested_levels = allowed.split("/"), requested.split("/")
-    if requested.startswith("$") and allowed.startswith(("+", "#")):
-        return False
-    for depth, level in enumerate(allowed_levels):
-        if level == "#":
-            return True
-        if depth >= len(requested_levels):
-            return False
-        wanted = requested_levels[depth]
-        if wanted == "#" or (level != "+" and level != wanted):
-            return False
-    return len(allowed_levels) == len(requested_levels)

@@ -7,51 +7,19 @@ The way of a message: `plan` chooses its receivers and journals what must surviv
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from devices.frame import Frame, Intake, JournalEntry, Presence, Refusal, Sink
 from devices.mqtt.server import journal
-from devices.mqtt.server.message import SECOND_US, Message, Outgoing
+from devices.mqtt.server.counters import Counters
+from devices.mqtt.server.journal import ENTRY_OVERHEAD_BYTES
+from devices.mqtt.server.limits import Limits
+from devices.mqtt.server.message import Message, Outgoing
 from devices.mqtt.server.queues import Queues
 from devices.mqtt.server.retained import RetainedMessages
 from devices.mqtt.server.routes import NOBODY, Receiver, Routes
-from devices.mqtt.server.session import Session
+from devices.mqtt.server.session import Client, Session
 from devices.mqtt.server.will import PendingWills, WillMessage
-
-if TYPE_CHECKING:
-    from devices.mqtt.server.connection import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one client, and all together, may ask of the door. See the section `mqtt` of the configuration."""
-
-    max_packet_bytes: int = 1 << 20
-    receive_max: int = 1024
-    max_inflight: int = 256
-    topic_alias_max: int = 64
-    max_keep_alive_s: int = 3600
-    session_expiry_max_s: int = 30 * 86_400
-    queue_bytes: int = 16 << 20
-    queue_total_bytes: int = 256 << 20
-    retained_bytes: int = 256 << 20
-    max_subscriptions: int = 10_000
-    subscription_bytes: int = 8 << 20
-    max_sessions: int = 50_000
-    max_sessions_of_a_device: int = 256
-
-
-@dataclass(slots=True)
-class Counters:
-    """Since the start; for /metrics."""
-
-    connects_total: int = 0
-    sign_ins_failed_total: int = 0
-    refused_topics_total: int = 0
-    packet_errors_total: int = 0
-    queue_dropped_total: int = 0
-    qos0_dropped_total: int = 0
-    expired_total: int = 0
+from foundation.clock import SECOND_US
 
 
 @dataclass(slots=True)
@@ -121,7 +89,7 @@ class Broker:
         expiry_s: int,
         *,
         clean: bool,
-        connection: "Connection",
+        connection: Client,
     ) -> tuple[Session, bool, list[JournalEntry]]:
         """Returns the session for a CONNECT, whether it was present, and what to journal.
 
@@ -201,7 +169,7 @@ class Broker:
     def note(self, entries: list[JournalEntry], events: list[Presence | Refusal] | None = None) -> None:
         """Journals and audits what nobody waits for."""
         if entries or events:
-            self.sink.submit(Intake([], _nothing, 256 * (1 + len(entries)), entries, events))
+            self.sink.submit(Intake([], _nothing, ENTRY_OVERHEAD_BYTES * (1 + len(entries)), entries, events))
 
     def presence(self, user: str, by: int) -> Presence | None:
         """Counts a device's connections; returns what changed when its first came or its last went."""
@@ -266,7 +234,7 @@ class Broker:
                 self._take_place(delivery.places, entries, member, message, group.filter)
         return delivery
 
-    def deliver(self, delivery: Delivery, publisher: "Connection | None") -> None:
+    def deliver(self, delivery: Delivery, publisher: Client | None) -> None:
         """Hands a committed message to its receivers. A receiver that falls behind slows the publisher down."""
         message = delivery.message
         if message.is_retain:
@@ -356,7 +324,7 @@ class Broker:
         if outgoing.qos:
             self.queues.put(session, outgoing)
         elif session.connection is not None:
-            session.connection.outflow.send_qos0(outgoing)
+            session.connection.send_qos0(outgoing)
 
 
 def _nothing() -> None:

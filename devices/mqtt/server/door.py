@@ -245,7 +245,7 @@ class Peer(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._congested_s = time.monotonic()
-        self.connection.outflow.is_congested = True
+        self.connection.hold_back()
         self.pause_reading()  # whoever asks without reading the answers waits until it does
 
     def resume_writing(self) -> None:
@@ -258,14 +258,14 @@ class Peer(asyncio.Protocol):
         transport, connection = self._transport, self.connection
         if transport.is_closing():
             return
-        data = connection.outflow.take()
+        data = connection.data_to_send()
         if data:
             transport.write(data)
         if connection.is_closing:
             self._closing_s = time.monotonic()
             transport.close()
         else:
-            connection.outflow.pump()  # there may be more that was only too much at once
+            connection.pump()  # there may be more that was only too much at once
 
     def pause_reading(self) -> None:
         """Reads nothing more until `resume_reading` was called as often as this."""

@@ -6,7 +6,6 @@ PUBREC, PUBCOMP, PUBREL, SUBACK, UNSUBACK; then its messages go to their subscri
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from mqtt5 import (
     DisconnectReasonCode,
@@ -27,20 +26,20 @@ from devices.mqtt.codec.errors import ProtocolError
 from devices.mqtt.server import journal
 from devices.mqtt.server.access import Principal
 from devices.mqtt.server.broker import Broker, Delivery
+from devices.mqtt.server.journal import ENTRY_OVERHEAD_BYTES
 from devices.mqtt.server.message import is_declared_right, message_of
+from devices.mqtt.server.outflow import Outflow
 from devices.mqtt.server.routes import NOBODY
-from devices.mqtt.server.session import Session
-
-if TYPE_CHECKING:
-    from devices.mqtt.server.connection import Connection
+from devices.mqtt.server.session import Client, Session
 
 MAX_KNOWN_TOPICS = 1024
 MAX_KNOWN_TOPIC = 256
+MAX_NOTED_CHARACTERS = 256
 MAX_NOTED_REFUSALS = 16
 """Of one batch. All are counted; the audit log needs no thousand rows to say that a peer does not listen."""
 
 FRAME_OVERHEAD_BYTES = 160
-ENTRY_OVERHEAD_BYTES = 256
+"""What holding a frame costs beside its payload."""
 
 
 @dataclass(slots=True)
@@ -72,16 +71,18 @@ class Batch:
 
 
 class Inflow:
-    """`peer` names the client in the audit log until it has signed in."""
+    """`publisher` waits when a subscriber falls behind; `peer` names the client in the audit log until it has
+    signed in."""
 
     __slots__ = (
         "_aliases",
         "_allowed",
         "_broker",
-        "_connection",
         "_device_id",
+        "_outflow",
         "_peer",
         "_principal",
+        "_publisher",
         "_receive_max",
         "_receivers",
         "_session",
@@ -90,9 +91,10 @@ class Inflow:
         "now_us",
     )
 
-    def __init__(self, broker: Broker, connection: "Connection", peer: str) -> None:
+    def __init__(self, broker: Broker, outflow: Outflow, publisher: Client, peer: str) -> None:
         self._broker = broker
-        self._connection = connection
+        self._outflow = outflow
+        self._publisher = publisher
         self._peer = peer
         self._receivers = broker.routes.receivers
         self._session: Session  # from `attach` on
@@ -199,14 +201,14 @@ class Inflow:
             answer = PubAckPacket(packet_id, reason_code=reason)
         self._unacknowledged -= 1
         self.submit()
-        self.batch.calls.append(lambda: self._connection.outflow.send(answer))
+        self.batch.calls.append(lambda: self._outflow.send(answer))
         self.submit()
 
     def release(self, packet: PubRelPacket) -> None:
         session = self._session
         packet_id = packet.packet_id
         if packet_id not in session.received:
-            self._connection.outflow.send(PubCompPacket(packet_id, reason_code=PubCompReasonCode.PACKET_ID_NOT_FOUND))
+            self._outflow.send(PubCompPacket(packet_id, reason_code=PubCompReasonCode.PACKET_ID_NOT_FOUND))
             return
         session.received.discard(packet_id)
         self._unacknowledged = max(0, self._unacknowledged - 1)
@@ -218,7 +220,7 @@ class Inflow:
         """For the audit log."""
         if len(self.batch.events) < MAX_NOTED_REFUSALS:
             actor = self._peer if self._device_id is None else f"device:{self._device_id}"
-            self.batch.events.append(Refusal(actor, action, topic[:256], self.now_us))
+            self.batch.events.append(Refusal(actor, action, topic[:MAX_NOTED_CHARACTERS], self.now_us))
 
     def submit(self) -> None:
         """Hands over what was gathered; everything of one batch is answered together."""
@@ -233,7 +235,7 @@ class Inflow:
 
     def _committed(self, batch: Batch) -> None:
         """The batch is on disk: answers the peer, then hands the messages on."""
-        write = self._connection.outflow.write
+        write = self._outflow.write
         if batch.acks:
             self._unacknowledged -= len(batch.acks)
             write(pubacks(batch.acks))
@@ -246,4 +248,4 @@ class Inflow:
         for call in batch.calls:
             call()
         for delivery in batch.deliveries:
-            self._broker.deliver(delivery, self._connection)
+            self._broker.deliver(delivery, self._publisher)

@@ -20,6 +20,9 @@ from devices.mqtt.server.tables import (
 from devices.mqtt.server.will import WillMessage
 from foundation.upsert import put
 
+ENTRY_OVERHEAD_BYTES = 256
+"""About what an entry holds in memory until its commit; messages in it are counted besides."""
+
 
 def _drop_all(table: Table) -> ClauseElement:
     return delete(table).where(table.c.session_key == bindparam("session_key"))

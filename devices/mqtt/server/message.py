@@ -4,8 +4,8 @@ import msgspec
 from mqtt5 import PublishPacket, RetainHandling, TopicFilter, Will
 
 from devices.mqtt.codec.wire import QOS
+from foundation.clock import SECOND_US
 
-SECOND_US = 1_000_000
 PACKET_IDS = 0xFFFF
 
 MESSAGE_OVERHEAD_BYTES = 400

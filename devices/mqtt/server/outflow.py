@@ -4,16 +4,13 @@ No I/O: the shell takes the bytes. Nothing leaves before CONNACK ([MQTT-3.2.0-1]
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from devices.mqtt.codec.codec import Version, encode, pubrel
 from devices.mqtt.codec.wire import Kind, ServerPacket, write_variable
 from devices.mqtt.server import journal
+from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.message import NO_PROPERTIES, Outgoing, Subscription
 from devices.mqtt.server.session import Session
-
-if TYPE_CHECKING:
-    from devices.mqtt.server.broker import Broker
 
 OUTPUT_BYTES = 1 << 20
 """With this much not yet taken by the shell nothing more is sent but answers: QoS 0 is dropped, QoS 1 and 2 wait."""
@@ -41,7 +38,7 @@ class Outflow:
         "is_open",
     )
 
-    def __init__(self, broker: "Broker", on_output: Callable[[], None]) -> None:
+    def __init__(self, broker: Broker, on_output: Callable[[], None]) -> None:
         self._broker = broker
         self._on_output = on_output
         self._version = Version.V311

@@ -1,16 +1,14 @@
 """What waits for clients: caps on it, and publishers that are slowed down by who does not keep up. No I/O."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from devices.frame import JournalEntry
 from devices.mqtt.server import journal
-from devices.mqtt.server.message import SECOND_US, Outgoing
-from devices.mqtt.server.session import Held, Session
-
-if TYPE_CHECKING:
-    from devices.mqtt.server.broker import Counters, Limits
-    from devices.mqtt.server.connection import Connection
+from devices.mqtt.server.counters import Counters
+from devices.mqtt.server.limits import Limits
+from devices.mqtt.server.message import Outgoing
+from devices.mqtt.server.session import Client, Held, Session
+from foundation.clock import SECOND_US
 
 WAIT_AT_MOST_US = 5 * SECOND_US
 """How long publishers wait for a subscriber that does not keep up; then its oldest messages go instead."""
@@ -22,8 +20,8 @@ class Queues:
     def __init__(
         self,
         sessions: dict[str, Session],
-        limits: "Limits",
-        counters: "Counters",
+        limits: Limits,
+        counters: Counters,
         note: Callable[[list[JournalEntry]], None],
     ) -> None:
         self._sessions = sessions
@@ -37,7 +35,7 @@ class Queues:
         """Puts a message of QoS 1 or 2 behind the others of the session, and sends what can be sent."""
         session.enqueue(outgoing)
         if session.connection is not None:
-            session.connection.outflow.pump()
+            session.connection.pump()
         if session.held_bytes > self._limits.queue_bytes:
             self.shed(session, self._limits.queue_bytes)
         if self.held.size_bytes > self._limits.queue_total_bytes:
@@ -56,7 +54,7 @@ class Queues:
                 entries.append(journal.drop_queued(session.key, dropped))
         self._note(entries)
 
-    def slow_down(self, publisher: "Connection", session: Session, now_us: int) -> None:
+    def slow_down(self, publisher: Client, session: Session, now_us: int) -> None:
         """If the session falls behind, its publisher waits until there is room, the client is gone, or the publisher
         has waited long enough."""
         if session.held_bytes <= self._limits.queue_bytes // 2 or session.is_lagging:

@@ -7,14 +7,30 @@ sent again on the next one (§4.4); only what the client has received of QoS 2 s
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from devices.mqtt.codec.wire import NEVER_EXPIRES_S
 from devices.mqtt.server.message import Outgoing, Subscription
+from foundation.clock import SECOND_US
 
-if TYPE_CHECKING:
-    from devices.mqtt.server.connection import Connection
 
-NEVER_EXPIRES_S = 0xFFFF_FFFF
+class Client(Protocol):
+    """What a session needs of the client that is connected for it, and of a publisher that waits for it.
+
+    Called on the event loop's thread; nothing here raises.
+    """
+
+    def pump(self) -> None:
+        """Sends what waits for the client, as far as it takes it now. Harmless again."""
+
+    def send_qos0(self, outgoing: Outgoing) -> None:
+        """Sends a QoS 0 message now, or drops it, counted. Each call is one more message to the client."""
+
+    def take_over(self) -> None:
+        """Another connection has come for the session: lets go of it before it returns. Harmless again."""
+
+    def wait(self) -> Callable[[], None]:
+        """Reads no more from the client until what is returned was called, once. Waits add up."""
 
 
 class Held:
@@ -56,7 +72,7 @@ class Session:
         self.client_id = client_id
         self.user = user
         self.expiry_s = expiry_s
-        self.connection: Connection | None = None
+        self.connection: Client | None = None
         self.is_stored = False  # there are rows of it, or will be with the next commit
         self.ended_us: int | None = None
         self.subscriptions: dict[str, Subscription] = {}
@@ -69,7 +85,7 @@ class Session:
         self.inflight_bytes = 0
         self.next_number = 1
         self.is_lagging = False  # publishers have waited for it long enough
-        self.waiting: dict[Connection, Callable[[], None]] = {}  # publishers that wait, and how they go on
+        self.waiting: dict[Client, Callable[[], None]] = {}  # publishers that wait, and how they go on
         self._held = held if held is not None else Held()
 
     @property
@@ -81,7 +97,7 @@ class Session:
         """True for a session without a connection whose time is over."""
         if self.connection is not None or self.ended_us is None or self.expiry_s == NEVER_EXPIRES_S:
             return False
-        return now_us - self.ended_us >= self.expiry_s * 1_000_000
+        return now_us - self.ended_us >= self.expiry_s * SECOND_US
 
     def count_in(self, held: Held) -> None:
         """Counts what it holds in `held` from now on."""

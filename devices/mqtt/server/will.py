@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from mqtt5 import Will
 
-from devices.mqtt.server.message import NO_PROPERTIES, SECOND_US, Message, Properties, properties_of
+from devices.mqtt.server.message import NO_PROPERTIES, Message, Properties, properties_of
+from foundation.clock import SECOND_US
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,8 @@ from devices.mqtt.codec.codec import (
     Version,
     encode,
     farewell,
-    puback,
     pubacks,
-    pubcomp,
     pubcomps,
-    pubrec,
     pubrecs,
     pubrel,
     pubrels,
@@ -318,19 +315,17 @@ def test_a_suback_of_many_filters_has_a_remaining_length_of_two_bytes() -> None:
 def test_acknowledgements_of_success_are_the_same_in_both_versions() -> None:
     for packet_id in (1, 255, 256, 65_535):
         for version in Version:
-            assert puback(packet_id) == encode(mqtt5.PubAckPacket(packet_id), version)
-            assert pubrec(packet_id) == encode(mqtt5.PubRecPacket(packet_id), version)
-            assert pubrel(packet_id) == encode(mqtt5.PubRelPacket(packet_id), version)
-            assert pubcomp(packet_id) == encode(mqtt5.PubCompPacket(packet_id), version)
+            assert pubacks([packet_id]) == encode(mqtt5.PubAckPacket(packet_id), version)
+            assert pubrecs([packet_id]) == encode(mqtt5.PubRecPacket(packet_id), version)
+            assert pubrel(packet_id) == pubrels([packet_id]) == encode(mqtt5.PubRelPacket(packet_id), version)
+            assert pubcomps([packet_id]) == encode(mqtt5.PubCompPacket(packet_id), version)
 
 
 def test_many_acknowledgements_are_one_after_the_other() -> None:
     packet_ids = [1, 2, 258, 65_535, 7]
-    assert pubacks(packet_ids) == b"".join(map(puback, packet_ids))
-    assert pubrecs(packet_ids) == b"".join(map(pubrec, packet_ids))
-    assert pubrels(packet_ids) == b"".join(map(pubrel, packet_ids))
-    assert pubcomps(iter(packet_ids)) == b"".join(map(pubcomp, packet_ids))
-    assert pubacks([]) == b""
+    for many in (pubacks, pubrecs, pubrels, pubcomps):
+        assert many(iter(packet_ids)) == b"".join(many([packet_id]) for packet_id in packet_ids)
+        assert many([]) == b""
 
 
 @pytest.mark.parametrize("version", Version)

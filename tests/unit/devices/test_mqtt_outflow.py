@@ -230,7 +230,7 @@ def test_a_version_311_subscriber_gets_the_message_without_properties() -> None:
 def test_a_client_that_does_not_read_gets_no_qos_0_and_keeps_the_rest_waiting() -> None:
     world = World()
     publisher, subscriber = pair(world)
-    subscriber.connection.outflow.is_congested = True
+    subscriber.connection.hold_back()
     publisher.send(publish("t", b"0"), publish("t", b"1", 1, 1), publish("t", b"2", 2, 2))
     assert subscriber.got() == []
     assert world.broker.counters.qos0_dropped_total == 1
@@ -243,14 +243,14 @@ def test_what_goes_out_in_one_turn_is_bounded_and_then_goes_on() -> None:
     publisher, subscriber = pair(world)
     payload = bytes(100_000)
     publisher.send(*(publish("t", payload, 1, number + 1) for number in range(60)))
-    data = subscriber.connection.outflow.take()
+    data = subscriber.connection.data_to_send()
     assert OUTPUT_BYTES <= len(data) < OUTPUT_BYTES + 2 * len(payload)
-    subscriber.connection.outflow.pump()
-    assert len(subscriber.connection.outflow.take()) >= OUTPUT_BYTES
+    subscriber.connection.pump()
+    assert len(subscriber.connection.data_to_send()) >= OUTPUT_BYTES
     for number in range(60):
-        subscriber.connection.outflow.pump()
+        subscriber.connection.pump()
         subscriber.send(PubAckPacket(number + 1))
-        subscriber.connection.outflow.take()
+        subscriber.connection.data_to_send()
     assert not any(session.queue for session in world.broker.sessions.values())
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from devices.mqtt.server.topic_tree import SubscriptionTree, TopicTree
-from devices.mqtt.topics import filter_fault, matches, name_fault, split_share, text_fault
+from devices.mqtt.topics import covers, filter_fault, matches, name_fault, split_share, text_fault
 
 
 @pytest.mark.parametrize("topic", ["a", "/", "//", " ", "sg/door-1/tap", "$SYS/broker", "käse/☃/😀", "a" * 65_535])
@@ -184,3 +184,27 @@ def test_topics_of_slashes_alone_are_found() -> None:
         tree.add(topic)
     assert sorted(tree.match("/" * 65_533 + "#")) == deep
     assert tree.match("+" + "/+" * 40) == []
+
+
+@pytest.mark.parametrize(
+    ("allowed", "requested", "is_covered"),
+    [
+        ("#", "#", True),
+        ("#", "a/+/b", True),
+        ("#", "$SYS/#", False),
+        ("a/#", "a", True),
+        ("a/#", "a/#", True),
+        ("a/#", "+/b", False),
+        ("a/+", "a/b", True),
+        ("a/+", "a/+", True),
+        ("a/+", "a/#", False),
+        ("a/+", "a", False),
+        ("a/b", "a/+", False),
+        ("+/b", "a/b", True),
+        ("a/b/c", "a/b", False),
+    ],
+)
+def test_a_filter_covers_another_if_it_matches_all_that_the_other_could(
+    allowed: str, requested: str, is_covered: bool
+) -> None:
+    assert covers(allowed, requested) is is_covered
