@@ -2,7 +2,10 @@
 
 DeviceError
 ├── DecodeError      the peer's fault: the frame becomes a dead letter, is counted and acknowledged
-└── PacketError      see devices.mqtt.codec.errors
+├── PacketError      see devices.mqtt.codec.errors
+├── LineLost         nobody's: the bridge's connection could not be opened or is over; it backs off and tries again
+│   └── Deaf         it stands, and nothing comes through it
+└── NotOurs          the other broker's: what it retains cannot be fetched, and is not tried again
 """
 
 from foundation.errors import SchoolgateError

@@ -1,8 +1,8 @@
 """The device registry: who may talk to us, under which secret, on which topics.
 
 Rows change only through the functions that take a connection; each raises the table's `revision`, so that a
-running gateway notices what the command line changed beside it. `Registry` is the view in memory that the ways in
-and the ingest read on every message.
+running gateway notices what the command line changed beside it. `Registry` is the view in memory: the door looks
+devices up in it when they sign in, the ingest when they are first heard.
 """
 
 import enum
@@ -177,7 +177,7 @@ def change(
 
 
 def adopt(connection: Connection, device_id: str, now_us: int) -> None:
-    """Makes a seen device active. Adopting an active device changes nothing. Raises UnknownDevice."""
+    """Makes a device active from now on, whatever it was; it gets no secret by that. Raises UnknownDevice."""
     _update(connection, device_id, {"state": DeviceState.ACTIVE, "adopted_us": now_us})
 
 

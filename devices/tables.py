@@ -22,7 +22,7 @@ device = Table(
     Column("name", Text, nullable=False, default=""),
     Column("place", Text, nullable=False, default=""),
     Column("state", Text, nullable=False),  # DeviceState of devices.registry
-    Column("format", Text, nullable=False),  # native | homeassistant
+    Column("format", Text, nullable=False),  # PayloadFormat of devices.registry
     Column("secret_digest", LargeBinary),
     Column("publish_grants", Text, nullable=False, default="[]"),  # JSON list of topic filters
     Column("subscribe_grants", Text, nullable=False, default="[]"),

@@ -12,7 +12,7 @@ TEN_YEARS_MS = 3653 * 86_400_000
 class FaultOrders:
     """What goes wrong. `drops_per_min`: lines cut in the middle of a packet. `repeat_share`: of the messages that
     are sent again. `wrong_clocks`: devices with a wrong clock. `garbage_per_min`: payloads that mean nothing.
-    `flood_per_s`: what one device sends instead of one message a minute."""
+    `flood_per_s`: messages that one device sends besides its own."""
 
     drops_per_min: float = 0.0
     repeat_share: float = 0.0

@@ -1,1 +1,1 @@
-"""The core: composition root, configuration, store, ingest, attendance, alerts, schedule."""
+"""The gateway's rooms, and `main`, which opens them: what comes in is stored, watched, shown and kept."""

@@ -1,7 +1,8 @@
-"""The composition root: builds every room from the configuration, opens them in order, and ends them in order.
+"""The life of the program: has every room declare itself, opens the rooms in order, and ends them in order.
 
 Opening: the store, the stages that read commits, the ways in, the ways to look in. Closing is the other way round: the
-ways in stop, the writer commits what came and the acknowledgements leave, the stages drain, the store closes.
+ways to look in end, the ways in stop while the writer goes on, the stages drain, the writer commits the rest and the
+store closes. What is committed after the stages have drained is found by the next start.
 
 A new room is one line in `rooms`, which says what it declares, and one in `Life._open`, which opens it.
 """

@@ -11,7 +11,7 @@ api_key = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False, default=""),
-    Column("role", Text, nullable=False),  # gateway.keys.Role
+    Column("role", Text, nullable=False),  # gateway.access.keys.Role
     Column("scopes", Text, nullable=False, default="[]"),  # JSON list, for role service
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("created_us", BigInteger, nullable=False),

@@ -1,4 +1,4 @@
-"""Tables of the alerts, and what is read from and written to them. Times are integers, µs since 1970 UTC."""
+"""Rules, alerts, and how far the engine has come; `saved` reads and writes them. Times: integers, µs since 1970 UTC."""
 
 from sqlalchemy import (
     BigInteger,

@@ -12,7 +12,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def progress(is_terminal: bool) -> Callable[[str], None]:
-    """Writes what is being done to standard error: on a terminal in one line that is written over."""
+    """Returns what shows what is being done: on a terminal in a line on standard error that is written over."""
     if not is_terminal:
         return lambda _what: None
 

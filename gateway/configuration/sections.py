@@ -1,7 +1,7 @@
 """The sections of the configuration: every key with its type, default, bounds and meaning.
 
-A field's description is its documentation: docs/configuration.md is made from it. gateway.configuration reads
-the values.
+A field's description is its documentation: docs/configuration.md is made from it. gateway.configuration.layers
+reads the values.
 """
 
 import re

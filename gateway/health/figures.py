@@ -1,4 +1,4 @@
-"""What the gateway says of itself: readiness with reasons, figures for the console. Pure reading of the parts."""
+"""The figures that the console shows and /metrics gives, and how they are counted."""
 
 import time
 from collections import deque
@@ -91,13 +91,13 @@ class Rate:
 
 
 def count_devices(registry: Registry, online: int) -> DeviceFigures:
-    """Returns how many devices are active and seen; `online`: of the active ones."""
+    """Returns how many devices are active and seen by the registry; `online`: see `count_online`."""
     states = [device.state for device in registry.devices.values()]
     return DeviceFigures(states.count(DeviceState.ACTIVE), online, states.count(DeviceState.SEEN))
 
 
 def count_online(connection: Connection) -> int:
-    """Returns how many devices are online by what is stored."""
+    """Returns how many devices were last heard to be online, as stored; revoked and merely seen ones count too."""
     query = select(func.count()).select_from(device_status).where(device_status.c.is_online.is_(True))
     return int(connection.execute(query).scalar_one())
 

@@ -41,7 +41,7 @@ class Statements:
 
 
 def compile_for(dialect: Dialect, journal: Mapping[str, ClauseElement]) -> Statements:
-    """Compiles the ingest's own statements and those that the ways in journal by name."""
+    """Compiles the ingest's own statements and those that rooms have journalled by name."""
 
     def without_id(table: Table) -> str:
         names = [c.name for c in table.columns if c.name not in ("id", "seq")]

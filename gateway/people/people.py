@@ -1,6 +1,6 @@
 """People, their groups and their cards.
 
-The cards' numbers are not here: a card is known by the keyed digest of its number, see gateway.cards.
+The cards' numbers are not here: a card is known by the keyed digest of its number, see `cards`.
 """
 
 import secrets

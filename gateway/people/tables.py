@@ -20,10 +20,10 @@ person = Table(
 card = Table(
     "card",
     metadata,
-    Column("digest", LargeBinary, primary_key=True),  # keyed digest of the card's number, see gateway.cards
+    Column("digest", LargeBinary, primary_key=True),  # keyed digest of the card's number, see gateway.people.cards
     Column("ref", Text, nullable=False, unique=True),  # the digest's first 16 hex digits, to name the card by
     Column("person_id", Text, nullable=False, index=True),
-    Column("kind", Text, nullable=False),  # uid | nfc | qr
+    Column("kind", Text, nullable=False),  # devices.payloads.values.CredentialKind
     Column("created_us", BigInteger, nullable=False),
     info={"salvage": Salvage("card")},
 )

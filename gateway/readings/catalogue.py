@@ -1,4 +1,4 @@
-"""Which series exist: numbers for (device, measurement) pairs. Grown by the writer's thread, read by all."""
+"""Which series exist: numbers for (device, measurement) pairs. Read at the start, grown after every commit."""
 
 from sqlalchemy import Connection, select
 
@@ -8,7 +8,8 @@ from gateway.readings.tables import series
 
 
 class Catalogue:
-    """The table `series` in memory. An entry never changes and never goes while the gateway runs."""
+    """The table `series` in memory. An entry never changes and never goes while the gateway runs. It belongs to the
+    event loop's thread."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry

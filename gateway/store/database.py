@@ -1,4 +1,4 @@
-"""The database file: opens engines on it, migrates it, and sets a damaged one aside so that the gateway starts."""
+"""The database file: makes or migrates it, and sets a damaged one aside so that the gateway starts."""
 
 import fcntl
 import os

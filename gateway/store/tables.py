@@ -24,7 +24,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("seq", ROW_ID, primary_key=True),
-    Column("lane", Integer, nullable=False),  # 0 attendance, 3 telemetry aggregates
+    Column("lane", Integer, nullable=False),  # 0: attendance, the only one so far
     Column("entity_key", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("created_us", BigInteger, nullable=False),

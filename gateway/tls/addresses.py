@@ -28,14 +28,16 @@ class Names:
 
 
 def own_names(node: str) -> Names:
-    """Returns what this machine is reached by: its host name, that with .local, localhost, its addresses."""
+    """Returns what this machine is reached by: its host name, short, with .local and whole; the node's name, localhost,
+    its addresses."""
     host = socket.gethostname().partition(".")[0].lower()
     hosts = dict.fromkeys([host, f"{host}.local", socket.gethostname().lower(), node.lower(), "localhost"])
     return Names(tuple(filter(_is_host, hosts)), tuple(sorted(own_addresses(), key=lambda one: (one.version, one))))
 
 
 def own_addresses() -> set[Address]:
-    """Returns the addresses of this machine's interfaces, loopback included, link-local ones not."""
+    """Returns the addresses of this machine's interfaces, and those that its host name resolves to; loopback included,
+    link-local ones not."""
     found: set[Address] = {ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1")}
     with suppress(OSError):
         found |= {_address(str(entry[4][0])) for entry in socket.getaddrinfo(socket.gethostname(), None)}

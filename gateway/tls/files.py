@@ -37,7 +37,7 @@ class Provided:
 def provide(directory: Path, node: str, names: Names, now: datetime) -> Provided:
     """Makes sure that `directory` holds a good authority and server certificate, whatever is there.
 
-    `node` is at most 64 bytes (RFC 5280 appendix A). Call it at start, and from time to time while running.
+    `node` is at most 64 bytes (RFC 5280 appendix A). Call it at every start: a certificate is renewed only here.
     Raises Unavailable if files cannot be written: then the doors with TLS stay shut, and the others open.
     """
     events: list[str] = []

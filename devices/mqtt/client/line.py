@@ -227,7 +227,7 @@ class Line:
         return 0.0 if self._paused_s is None else now_s - self._paused_s
 
     def check(self) -> None:
-        """Keeps the connection alive and notices when the broker does not; about once a second."""
+        """Keeps the connection alive and notices when the broker does not; call it at least once a second."""
         if self._fd is not None and self._paused_s is None:
             self._note(self._client.loop_misc())
 

@@ -74,7 +74,8 @@ class Door:
         log.info("mqtt_listening", host=host, port=port, tls=context is not None)
 
     async def run(self) -> None:
-        """Sweeps once a second, until cancelled: keep-alives, silent or stuck peers, wills and expiries."""
+        """Sweeps once a second, until cancelled: keep-alives, silent or stuck peers, wills and expiries, and
+        devices whose rights have changed."""
         while True:
             await asyncio.sleep(SWEEP_S)
             now_s = time.monotonic()

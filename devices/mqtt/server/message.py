@@ -48,7 +48,7 @@ def decode_properties(data: bytes) -> Properties:
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One application message. `expires_us`: µs since 1970 UTC, None for never. `size_bytes`: what it holds."""
+    """One application message. `expires_us`: by the broker's steady clock, None for never. `size_bytes`: in memory."""
 
     topic: str
     payload: bytes

@@ -1,6 +1,7 @@
 """Tables of MQTT session state. `session_key` names a session: the signed-in user and the client id together.
 
-Times are integers, µs since 1970 UTC. `properties` are msgpack of `devices.mqtt.server.message.Properties`.
+Times are integers, µs of the broker's steady clock, which starts as wall time at every start. `properties` are
+msgpack of `devices.mqtt.server.message.Properties`.
 """
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, SmallInteger, Table, Text

@@ -52,7 +52,7 @@ class PendingWill:
 
 
 class PendingWills:
-    """Wills whose delay runs, by session key. Times are µs since 1970 UTC."""
+    """Wills whose delay runs, by session key. Times are µs of the broker's steady clock."""
 
     def __init__(self) -> None:
         self._pending: dict[str, PendingWill] = {}
