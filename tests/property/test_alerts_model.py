@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, func, select
 
 from foundation.errors import Conflict, NotFound
-from gateway.alerts import tables
+from gateway.alerts import saved, tables
 from gateway.alerts.engine import Engine, KnownDevice
 from gateway.alerts.lifecycle import Alert, Change
 from gateway.alerts.rules import SilenceRule, ThresholdRule
@@ -196,7 +196,7 @@ class Pair:
             self.save(changes)
 
     def save(self, changes: list[Change]) -> None:
-        tables.save(self.connection, changes, Progress(0, self.now * SECOND, self.engine.next_alert_id))
+        saved.save(self.connection, changes, Progress(0, self.now * SECOND, self.engine.next_alert_id))
 
     def wait(self, seconds: int) -> None:
         for _ in range(seconds):
@@ -240,21 +240,21 @@ class Pair:
         self.now += down
         self.threshold.restart(self.now, self.listened)
         self.silence.restart(down_at, self.listened)
-        progress = tables.load_progress(self.connection)
+        progress = saved.load_progress(self.connection)
         assert progress.next_alert_id == self.engine.next_alert_id
         assert progress.listened_us == down_at * SECOND
         self.engine = Engine(self.now * SECOND, STALE_S * SECOND, progress.next_alert_id)
         changes = self.engine.restore(
             self.rules,
             [KnownDevice("d", "k", self.silence.heard * SECOND)],
-            tables.load_open_alerts(self.connection),
+            saved.load_open_alerts(self.connection),
             {} if self.newest is None else {("d", "t"): self.newest * SECOND},
             progress.listened_us,
         )
         assert changes == []
 
     def compare(self) -> None:
-        stored = tables.load_open_alerts(self.connection)
+        stored = saved.load_open_alerts(self.connection)
         assert stored == self.engine.open_alerts()
         fired = self.connection.execute(FIRED).scalar()
         assert fired == self.threshold.fired + self.silence.fired
