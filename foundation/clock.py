@@ -4,7 +4,8 @@ import enum
 from typing import Final, Literal
 
 SECOND_US = 1_000_000
-HOUR_US = 3_600 * SECOND_US
+MINUTE_US = 60 * SECOND_US
+HOUR_US = 60 * MINUTE_US
 DAY_US = 24 * HOUR_US
 
 LIVE_TOLERANCE_US = 120 * SECOND_US

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import WithJsonSchema
 
+from foundation.clock import SECOND_US
 from foundation.errors import Invalid
 
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -14,9 +15,8 @@ Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"}
 
 NO_ZONE: Final = "a time needs its zone (Z or an offset)"
 
-_SECOND_US: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_US: Final = 253_402_300_799_999_999
+LAST_US: Final = 253_402_300_799_999_999
 """The last microsecond of year 9999."""
 
 _FORM: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
@@ -45,7 +45,7 @@ def text_of_second(second: int) -> str:
 
 def text(at_us: int) -> str:
     """Returns the moment as `2026-11-23T08:00:00.123456Z`, no earlier than 1970 and no later than 9999."""
-    second, micro = divmod(min(max(at_us, 0), _LAST_US), _SECOND_US)
+    second, micro = divmod(min(max(at_us, 0), LAST_US), SECOND_US)
     return f"{text_of_second(second)}.{micro:06d}Z"
 
 
@@ -78,7 +78,7 @@ def since_1970(at: datetime) -> int | None:
     since = at - _EPOCH
     if since.days < 0:
         return None
-    return (since.days * 86_400 + since.seconds) * _SECOND_US + since.microseconds
+    return (since.days * 86_400 + since.seconds) * SECOND_US + since.microseconds
 
 
 def parse(text: str) -> int:

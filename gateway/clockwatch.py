@@ -13,7 +13,7 @@ from statistics import median
 
 import structlog
 
-from foundation.clock import DAY_US, SECOND_US
+from foundation.clock import DAY_US, HOUR_US, MINUTE_US
 from foundation.clocks import monotonic_us, wall_us
 from foundation.errors import Unavailable
 
@@ -22,13 +22,13 @@ log = structlog.get_logger("gateway")
 MADE_US = 1_767_225_600_000_000
 """2026-01-01: no clock of this program's life can be before it."""
 
-BEHIND_US = 3_600 * 1_000_000
+BEHIND_US = HOUR_US
 AHEAD_US = 180 * DAY_US
 """A gateway may stand in a cupboard over a long holiday; for longer the clock alone is not believed."""
 
-DISAGREES_US = 3_600 * 1_000_000
-AGREES_US = 120 * 1_000_000
-JUMPED_US = 60 * 1_000_000
+DISAGREES_US = HOUR_US
+AGREES_US = 2 * MINUTE_US
+JUMPED_US = MINUTE_US
 QUORUM = 5
 """So many devices can speak against the clock. Fewer may all have been set by one wrong hand."""
 
@@ -37,7 +37,7 @@ AGREEING = 2
 
 MAX_DEVICES = 1_000
 JUDGE_EVERY_S = 1.0
-NOTE_EVERY_US = 60 * SECOND_US
+NOTE_EVERY_US = MINUTE_US
 
 
 class ClockWatch:

@@ -13,7 +13,7 @@ from devices.errors import DecodeError
 from foundation import rfc3339
 from foundation.errors import Invalid
 
-LAST_MS: Final = 253_402_300_799_999
+LAST_MS: Final = rfc3339.LAST_US // 1000
 """The last millisecond of year 9999."""
 
 _text: Final = msgspec.json.Decoder(str)

@@ -6,10 +6,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from foundation import rfc3339
+from foundation.clock import MINUTE_US
 from gateway.access.tables import audit
 from gateway.store.page import Page, page_of
 
-SAME_WITHIN_US: Final = 60_000_000
+SAME_WITHIN_US: Final = MINUTE_US
 LONGEST_DETAIL: Final = 1000
 
 

@@ -16,9 +16,9 @@ What that means for the gateway's own clock, of which nothing is expected:
   taken as the newest, and the time until then counts as long as it was listened to.
 """
 
-from foundation.clock import LIVE_TOLERANCE_US, SECOND_US
+from foundation.clock import LIVE_TOLERANCE_US, MINUTE_US
 
-LONGEST_STEP_US = 60 * SECOND_US
+LONGEST_STEP_US = MINUTE_US
 """The engine is to be called more often than this; a longer step of the clock is not believed."""
 
 PACE = 10

@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from devices.registry import DeviceState
-from foundation.clock import SECOND_US
+from foundation.clock import MINUTE_US, SECOND_US
 from foundation.errors import NotFound, Unavailable
 from foundation.room import Totals
 from gateway.alerts import saved
@@ -25,7 +25,7 @@ from gateway.store.store import Store
 
 log = structlog.get_logger("alerts")
 
-PROGRESS_EVERY_US = 60 * SECOND_US
+PROGRESS_EVERY_US = MINUTE_US
 """How often the progress is stored though no alert changed, so that a start knows how long the gateway was
 down."""
 

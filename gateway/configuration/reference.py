@@ -6,7 +6,8 @@ from typing import Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le
 from pydantic import SecretStr
 
-from gateway.configuration.layers import Configuration, Setting, settings
+from gateway.configuration.layers import Setting, settings
+from gateway.configuration.sections import GIB, KIB, MIB, Configuration
 
 HEAD = """\
 # Configuration
@@ -93,7 +94,7 @@ def _number(setting: Setting, value: object) -> str:
 
 
 def _size(size_bytes: int) -> str:
-    for unit, scale in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+    for unit, scale in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
         if size_bytes >= scale and size_bytes % scale == 0:
             return f"{size_bytes // scale} {unit}"
     return str(size_bytes)

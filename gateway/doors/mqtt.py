@@ -11,6 +11,7 @@ from devices.mqtt.server import journal, tables
 from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.door import Door, DoorLimits
 from devices.mqtt.server.limits import Limits
+from foundation.clock import SECOND_US
 from foundation.clocks import steady_clock, wall_us
 from foundation.findings import Finding
 from foundation.room import Room
@@ -22,7 +23,7 @@ from gateway.supervision import Supervisor
 from gateway.tls.certificates import Certificates
 from gateway.tls.examination import check_certificate
 
-WILL_GRACE_US: Final = 15_000_000
+WILL_GRACE_US: Final = 15 * SECOND_US
 """After a start, clients that were connected have this long to come back before their wills are published."""
 
 

@@ -11,7 +11,8 @@ STATEMENTS: dict[str, ClauseElement] = {
     "kept_frame_drop": delete(kept_frame).where(kept_frame.c.id == bindparam("frame_id")),
 }
 
-PAGE = 1000
+AT_ONCE = 1_000
+"""Frames that are replayed in one piece."""
 
 
 async def replay_device(store: Store, device_id: str) -> int:
@@ -27,7 +28,7 @@ async def replay_device(store: Store, device_id: str) -> int:
 
 
 def _kept(connection: Connection, device_id: str) -> list[tuple[int, Frame]]:
-    query = select(kept_frame).where(kept_frame.c.device_id == device_id).order_by(kept_frame.c.id).limit(PAGE)
+    query = select(kept_frame).where(kept_frame.c.device_id == device_id).order_by(kept_frame.c.id).limit(AT_ONCE)
     return [
         (row.id, Frame(row.topic, row.payload, row.received_us, device_id, row.is_retained))
         for row in connection.execute(query)

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from foundation import rfc3339
-from foundation.clock import CLOCK_LABELS
+from foundation.clock import CLOCK_LABELS, SECOND_US
 from gateway.committed import Pack, Series
 from gateway.readings.tables import PACKED
 
@@ -153,7 +153,7 @@ class EventRing:
         second_text = rfc3339.text_of_second
         pieces: list[str] = []
         for pack_first, (group_no, at_us, _, clock, *values) in zip(count(first, PACKED), packs, strict=False):
-            second, micro = divmod(at_us, 1_000_000)
+            second, micro = divmod(at_us, SECOND_US)
             at = f"{second_text(second)}.{micro:06d}Z"
             label = CLOCK_LABELS[clock]
             for offset, value in enumerate(values):

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, null, select, tuple_, union_all
 
 from foundation import rfc3339
-from foundation.clock import CLOCK_LABELS, ClockLabel
-from gateway.readings.listing import HOUR_US, SECOND_US, ReadingFilter, Windows, in_windows, with_series
+from foundation.clock import CLOCK_LABELS, HOUR_US, MINUTE_US, ClockLabel
+from gateway.readings.listing import ReadingFilter, Windows, in_windows, with_series
 from gateway.readings.roll_up import raw_edge
 from gateway.readings.tables import reading, reading_1h, reading_1m, roll_up_due, series
 from gateway.store.page import Page, page_of
@@ -85,7 +85,7 @@ def _roll_up(table: FromClause) -> _Source:
     )
 
 
-_ROLL_UPS: Final = ((HOUR_US, _roll_up(reading_1h)), (60 * SECOND_US, _roll_up(reading_1m)))
+_ROLL_UPS: Final = ((HOUR_US, _roll_up(reading_1h)), (MINUTE_US, _roll_up(reading_1m)))
 
 
 def page(

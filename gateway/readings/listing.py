@@ -11,13 +11,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, select, tuple_
 
 from foundation import rfc3339
-from foundation.clock import CLOCK_LABELS, ClockLabel
+from foundation.clock import CLOCK_LABELS, HOUR_US, SECOND_US, ClockLabel
 from gateway.readings.tables import reading, reading_1h, roll_up_due, series
 from gateway.store.page import Page, page_of
-
-SECOND_US: Final = 1_000_000
-HOUR_US: Final = 3600 * SECOND_US
-
 
 LONG_GAP: Final = 100
 """In widths of the window before it."""

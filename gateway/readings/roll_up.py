@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select, text, update
 
-from foundation.clock import HOUR_US, SECOND_US
+from foundation.clock import HOUR_US, MINUTE_US, SECOND_US
 from foundation.room import Transactions
 from gateway.readings.tables import PACK_VALUES, PACKED, pack, reading_1m, roll_up_due, series
 from gateway.store.facts import read_fact, write_fact
@@ -52,7 +52,7 @@ _ADD = (
 )
 """`last` stays: what the newest reading before was is not known any more."""
 
-_TABLES = (("reading_1m", 60 * SECOND_US), ("reading_1h", HOUR_US))
+_TABLES = (("reading_1m", MINUTE_US), ("reading_1h", HOUR_US))
 _MAKE_ALL = [text(_MAKE.format(table=table, width=width, hour=HOUR_US)) for table, width in _TABLES]
 _ADD_ALL = [text(_ADD.format(table=table, width=width, hour=HOUR_US)) for table, width in _TABLES]
 

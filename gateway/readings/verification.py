@@ -8,14 +8,11 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, Table, case, exists, func, select
 
 from devices.tables import device
-from foundation.clock import HOUR_US, Clock
+from foundation.clock import HOUR_US, MINUTE_US, Clock
 from gateway.readings.tables import PACK_VALUES, PACKED, pack, reading, reading_1h, reading_1m, roll_up_due, series
 from gateway.store.facts import read_fact
 
 SAMPLE = 200
-
-
-MINUTE_US = 60_000_000
 
 
 def check_series(connection: Connection) -> tuple[int, list[str]]:

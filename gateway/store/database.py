@@ -1,7 +1,6 @@
 """The database file: makes or migrates it, and sets a damaged one aside so that the gateway starts."""
 
 import fcntl
-import os
 import re
 import shutil
 import sqlite3
@@ -14,7 +13,9 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import DatabaseError
 
+from foundation.clocks import wall_us
 from foundation.columns import Salvage
+from foundation.durable_file import sync_directory
 from foundation.errors import Unavailable
 from gateway.errors import Corrupt
 from gateway.store import reserve
@@ -122,7 +123,7 @@ def _replace(path: Path, fresh: Path, damage: str, wanted: Sequence[Salvage]) ->
     aside = _free_name(path)
     with closing(sqlite3.connect(fresh, isolation_level=None)) as target:
         copied = salvage(path, target, wanted)
-        row = (time.time_ns() // 1000, "gateway", "database_set_aside", str(aside), 1)
+        row = (wall_us(), "gateway", "database_set_aside", str(aside), 1)
         target.execute("INSERT INTO audit (at_us, actor, action, detail, count) VALUES (?, ?, ?, ?, ?)", row)
     for suffix in SUFFIXES:
         part = path.with_name(path.name + suffix)
@@ -130,11 +131,7 @@ def _replace(path: Path, fresh: Path, damage: str, wanted: Sequence[Salvage]) ->
             part.rename(aside.with_name(aside.name + suffix))
     fresh.rename(path)
     _note(path).unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)
     return Preparation(path, aside, damage, copied)
 
 

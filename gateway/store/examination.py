@@ -12,14 +12,15 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DatabaseError
 
+from foundation.clock import MINUTE_US, SECOND_US
+from foundation.clocks import wall_us
 from foundation.findings import Finding, bad, good, warning
+from gateway.clockwatch import MADE_US
+from gateway.configuration.sections import MIB
 from gateway.store.database import FILE_NAME
 from gateway.store.revision import Fit, fit_of
 from gateway.store.sqlite import is_damage, open_engine
 from gateway.store.tables import fact
-
-MIB = 1 << 20
-
 
 LEAST_FREE_BYTES = 256 * MIB
 
@@ -36,14 +37,10 @@ FSYNC_ROUNDS = 7
 SLOW_FSYNC_MS = 50.0
 
 
-EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
-"""This program did not exist before: a clock that says so was never set."""
-
-
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-CLOCK_TOLERANCE_US = 300 * 1_000_000
+CLOCK_TOLERANCE_US = 5 * MINUTE_US
 
 
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"})
@@ -160,7 +157,7 @@ def check_database(data: Path) -> Iterator[Finding]:
         if not aside.name.endswith(("-wal", "-shm")):
             text = f"{aside} was set aside as damaged"
             yield warning("damaged file", text, "keep a copy for a specialist, then remove it; check the disk")
-    now_us = time.time_ns() // 1000
+    now_us = wall_us()
     if not path.exists():
         yield good("database", f"{path} is not there yet; the first start makes it")
         yield clock_finding(now_us, None)
@@ -197,12 +194,12 @@ def _highest_clock_us(connection: Connection) -> int | None:
 
 def clock_finding(now_us: int, highest_us: int | None) -> Finding:
     """Judges this machine's clock by the calendar and by the latest moment that the gateway has seen."""
-    now = datetime.fromtimestamp(now_us / 1_000_000, UTC)
+    now = datetime.fromtimestamp(now_us / SECOND_US, UTC)
     text = f"{now:%Y-%m-%d %H:%M:%S} UTC"
     advice = "set it, and let it be kept right (timedatectl set-ntp true): times of events hang on it"
-    if not EARLIEST <= now <= LATEST:
+    if now_us < MADE_US or now > LATEST:
         return bad("clock", f"{text} cannot be right", advice)
     if highest_us is not None and now_us < highest_us - CLOCK_TOLERANCE_US:
-        behind = timedelta(seconds=(highest_us - now_us) // 1_000_000)
+        behind = timedelta(seconds=(highest_us - now_us) // SECOND_US)
         return bad("clock", f"{text} is {behind} before what the gateway has seen already", advice)
     return good("clock", text)

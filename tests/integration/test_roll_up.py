@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from foundation.clock import DAY_US, HOUR_US, SECOND_US
+from foundation.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from gateway import schedule
 from gateway.configuration.sections import Configuration, Privacy, Store
 from gateway.main import rooms
@@ -17,7 +17,6 @@ from gateway.retention import prune_once
 from tests.eventually import eventually
 from tests.writing_store import WritingStore, frame, now_us, telemetry, writing_store
 
-MINUTE_US = 60 * SECOND_US
 RAW_DAYS, MINUTE_DAYS = 30, 60
 KEPT = Configuration(
     store=Store(raw_days=RAW_DAYS, roll_up_1m_days=MINUTE_DAYS, audit_days=30), privacy=Privacy(tap_days=30)

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, insert, text
 
 from devices.frame import Frame, Intake, Presence, Refusal
+from foundation.clock import DAY_US
 from foundation.errors import NotFound, Unavailable
 from gateway.committed import Committed
 from gateway.fleet import adoption
@@ -21,8 +22,6 @@ from gateway.store import database
 from gateway.store.facts import write_fact
 from tests.declared import SALVAGED
 from tests.writing_store import SCHOOL_KEY, WritingStore, frame, now_us, telemetry, writing_store
-
-DAY_US = 86_400_000_000
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from devices.errors import DeviceError
 from devices.frame import Frame, Intake, Sink
-from devices.mqtt.client.inlet import FRAME_OVERHEAD_BYTES
+from devices.mqtt.client.inlet import DELIVERY_OVERHEAD_BYTES
 from devices.mqtt.client.line import Address, Hearing, Line, LineLost, Session
 from devices.mqtt.client.subscriptions import Subscription, Subscriptions
 
@@ -139,7 +139,7 @@ class Harvest:
             return
         payload = bytes(message.payload)
         self._frames.append(Frame(topic, payload, self._now_us(), None, is_retained=True))
-        self._bytes += len(payload) + FRAME_OVERHEAD_BYTES
+        self._bytes += len(payload) + DELIVERY_OVERHEAD_BYTES
 
     def _on_burst(self) -> None:
         if not self._frames:

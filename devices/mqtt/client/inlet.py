@@ -16,8 +16,8 @@ from devices.mqtt.client.subscriptions import Subscriptions
 
 log = structlog.get_logger("bridge")
 
-FRAME_OVERHEAD_BYTES = 200
-"""What a frame costs in memory beside its payload."""
+DELIVERY_OVERHEAD_BYTES = 200
+"""What a message costs in memory beside its payload: its frame, and the delivery that waits for the commit."""
 
 MAX_TOPICS_NOTED = 100_000
 
@@ -117,7 +117,7 @@ class Inlet:
         if self.live_topics is not None and len(self.live_topics) < MAX_TOPICS_NOTED:
             self.live_topics.add(topic)
         self._frames.append(Frame(topic, payload, self._now_us(), None, message.retain, self._is_catching_up))
-        self._size_bytes += len(payload) + FRAME_OVERHEAD_BYTES
+        self._size_bytes += len(payload) + DELIVERY_OVERHEAD_BYTES
 
     def hand_in(self) -> None:
         """Hands in what a burst brought as one intake, and stops reading while the sink has no room."""

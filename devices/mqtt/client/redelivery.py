@@ -17,8 +17,10 @@ key, one too few cannot. All this is memory: after a restart of the program only
 from array import array
 from collections.abc import Iterable
 
-PACKET_IDS = 65_536
-MAX_REMEMBERED = PACKET_IDS // 2
+SLOTS = 65_536
+"""Places by packet identifier, which has two bytes; 0 is none."""
+
+MAX_REMEMBERED = SLOTS // 2
 """A broker that counts its packet identifiers up gives none of these to another message meanwhile."""
 
 
@@ -43,8 +45,8 @@ class Window:
         self._waiting: dict[int, Delivery] = {}
         self._earlier: dict[int, Delivery] = {}
         # By packet identifier: the fingerprint of what was acknowledged last, and when in the order of all. 1 MiB.
-        self._fingerprints = array("q", bytes(8 * PACKET_IDS))
-        self._numbers = array("q", bytes(8 * PACKET_IDS))
+        self._fingerprints = array("q", bytes(8 * SLOTS))
+        self._numbers = array("q", bytes(8 * SLOTS))
         self._acknowledged = 0
         self._forgotten = 0
 

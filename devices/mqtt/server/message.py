@@ -6,7 +6,8 @@ from mqtt5 import PublishPacket, RetainHandling, TopicFilter, Will
 from devices.mqtt.codec.wire import QOS
 from foundation.clock import SECOND_US
 
-PACKET_IDS = 0xFFFF
+LAST_PACKET_ID = 0xFFFF
+"""The first is 1 (MQTT 5.0 §2.2.1)."""
 
 MESSAGE_OVERHEAD_BYTES = 400
 USER_PROPERTY_OVERHEAD_BYTES = 160
@@ -160,7 +161,7 @@ class Outgoing(msgspec.Struct):
 
     @property
     def packet_id(self) -> int:
-        return (self.number - 1) % PACKET_IDS + 1
+        return (self.number - 1) % LAST_PACKET_ID + 1
 
     def packet(self, topic: str, alias: int | None, now_us: int) -> PublishPacket:
         """Returns the PUBLISH to send, with what is left of its expiry (MQTT 5.0 §3.3.2.3.3)."""

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from foundation.clock import MINUTE_US
 from gateway.access import audit
 from tests.school_database import START_US, opened
-
-MINUTE_US = 60_000_000
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Connection, insert, text
 
 from foundation import rfc3339
-from foundation.clock import CLOCK_LABELS
+from foundation.clock import CLOCK_LABELS, HOUR_US
 from gateway.readings import listing
-from gateway.readings.listing import HOUR_US, Position, Reading, ReadingFilter
+from gateway.readings.listing import Position, Reading, ReadingFilter
 from gateway.readings.tables import roll_up_due, series
 from tests.packed import insert_readings
 from tests.school_database import START_US, opened
