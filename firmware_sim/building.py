@@ -109,7 +109,6 @@ DOORS = (
     "Canteen",
 )
 ENTRANCES = DOORS[:-1]
-CANTEEN_READER = DOORS[-1]
 
 STUFFY_ROOMS = 4
 """The first classrooms have windows that do not open: in a full lesson their air passes 1,000 ppm CO2."""

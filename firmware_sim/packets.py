@@ -64,11 +64,6 @@ def publish(
     return bytes((first,)) + remaining_length(len(body) + len(payload)) + body + payload
 
 
-def acknowledgement(kind: int, packet_id: int) -> bytes:
-    """PUBACK, PUBREC or PUBCOMP in its four-byte form: success."""
-    return bytes((kind, 2)) + _U16.pack(packet_id)
-
-
 def pubrel(packet_id: int) -> bytes:
     return b"\x62\x02" + _U16.pack(packet_id)
 

@@ -20,9 +20,6 @@ from firmware_sim.steady_publisher import SteadyOrder, SteadyProgress, SteadyRep
 from firmware_sim.wire import Credential
 from firmware_sim.worker import started
 
-STAMP = "sent_us"
-"""The measurement of a stamped stream."""
-
 _MESSAGE: msgspec.json.Decoder[SteadyProgress | SteadyReport] = msgspec.json.Decoder(SteadyProgress | SteadyReport)
 
 

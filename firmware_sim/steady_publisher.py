@@ -19,6 +19,9 @@ from firmware_sim.errors import SimError
 from firmware_sim.stream import AcknowledgementCount, Window
 from firmware_sim.worker import say
 
+STAMP = "sent_us"
+"""The measurement of a stamped stream."""
+
 _READ_SIZE = 4096
 _REPORT_EVERY_S = 1.0
 _DRAIN_S = 10.0
@@ -139,7 +142,7 @@ class SteadyPublisher:
         order = self._order
         at_us = time.time_ns() // 1000
         values = (
-            b'"sent_us":%d' % at_us
+            b'"%b":%d' % (STAMP.encode(), at_us)
             if order.is_stamped
             else b'"temperature_c":%.1f,"humidity_pct":%.1f,"co2_ppm":%d'
             % (20 + connection.seq % 40 * 0.1, 40 + connection.seq % 15, 420 + connection.seq % 600)

@@ -85,18 +85,14 @@ class Timetable:
     """
 
     def __init__(self, seed: int, homes: dict[str, str], special_rooms: Sequence[str]) -> None:
-        self._room_of: list[dict[str, str]] = []
+        self._group_in: list[dict[str, str]] = []
         groups = sorted(homes)
         for lesson in range(LESSONS):
             rooms = dict(homes)
             rng = random.Random(f"{seed}/lesson/{lesson}")
             guests = rng.sample(groups, min(len(special_rooms), len(groups)))
             rooms.update(zip(guests, special_rooms, strict=False))
-            self._room_of.append(rooms)
-        self._group_in = [{room: group for group, room in rooms.items()} for rooms in self._room_of]
-
-    def room_of(self, group: str, lesson: int) -> str:
-        return self._room_of[lesson][group]
+            self._group_in.append({room: group for group, room in rooms.items()})
 
     def group_in(self, room: str, lesson: int) -> str | None:
         """The class that has `room` in a lesson, None if it is empty then."""

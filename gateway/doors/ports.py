@@ -2,24 +2,9 @@
 
 import errno
 import socket
-from collections.abc import Iterator
 
 from foundation.findings import Finding, bad, good
-from gateway.configuration.layers import Configuration, Http, Https, Mqtt, Mqtts
 from gateway.health.port_holder import holder_of
-
-
-def check_ports(configuration: Configuration) -> Iterator[Finding]:
-    """Each enabled door can have its port, or has it already."""
-    doors: tuple[tuple[str, Mqtt | Mqtts | Http | Https], ...] = (
-        ("mqtt", configuration.mqtt),
-        ("mqtts", configuration.mqtts),
-        ("http", configuration.http),
-        ("https", configuration.https),
-    )
-    for name, door in doors:
-        if door.enabled:
-            yield check_port(name, door.host, door.port)
 
 
 def check_port(name: str, host: str, port: int) -> Finding:

@@ -11,12 +11,11 @@ which is better than dropping what it never delivered."""
 class SeenRanges:
     """Numbers in 0 ≤ seq < 2^63 as disjoint, ascending, inclusive ranges. Memory: at most MAX_RANGES pairs."""
 
-    __slots__ = ("_ends", "_starts", "forgotten")
+    __slots__ = ("_ends", "_starts")
 
     def __init__(self, starts: list[int] | None = None, ends: list[int] | None = None) -> None:
         self._starts = starts if starts is not None else []
         self._ends = ends if ends is not None else []
-        self.forgotten = 0
 
     def add(self, seq: int) -> bool:
         """Takes `seq` in; returns False if it was in already."""
@@ -41,7 +40,6 @@ class SeenRanges:
             ends.insert(after, seq)
             if len(starts) > MAX_RANGES:
                 del starts[0], ends[0]
-                self.forgotten += 1
         return True
 
     def __contains__(self, seq: int) -> bool:

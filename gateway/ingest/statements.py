@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Dialect, Table, bindparam, delete, insert
+from sqlalchemy import Dialect, Table, bindparam, insert
 from sqlalchemy.sql.elements import ClauseElement
 
 from foundation.upsert import put, put_once
-from gateway.fleet.tables import announcement, device_status, kept_frame
+from gateway.fleet.tables import device_status, kept_frame
 from gateway.ingest.tables import dead_letter, seen
 from gateway.readings.tables import pack, roll_up_due, series
 from gateway.store.tables import fact, outbox
@@ -32,8 +32,6 @@ class Statements:
     kept_frame: str
     seen: str
     device_status: str
-    announcement: str
-    withdraw: str
     fact: str
     outbox: str
     roll_up_due: str
@@ -57,8 +55,6 @@ def compile_for(dialect: Dialect, journal: Mapping[str, ClauseElement]) -> State
         kept_frame=without_id(kept_frame),
         seen=driver_text(put(seen, "device_id", "boot"), dialect),
         device_status=driver_text(put(device_status, "device_id"), dialect),
-        announcement=driver_text(put(announcement, "topic"), dialect),
-        withdraw=driver_text(delete(announcement).where(announcement.c.topic == bindparam("topic")), dialect),
         fact=driver_text(put(fact, "name"), dialect),
         outbox=without_id(outbox),
         roll_up_due=driver_text(put_once(roll_up_due), dialect),

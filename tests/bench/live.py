@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 
 from firmware_sim import packets
-from firmware_sim.steady import STAMP, SteadySpec, SteadyState, run_steady
+from firmware_sim.steady import SteadySpec, SteadyState, run_steady
+from firmware_sim.steady_publisher import STAMP
 from firmware_sim.wire import Credential
 from firmware_sim.worker import started
 from tests.bench.enrolled import anonymous, bare_mosquitto, enrol

@@ -29,7 +29,8 @@ from firmware_sim.load import LoadSpec, run_load
 from firmware_sim.report import Report
 from firmware_sim.rules import for_speed
 from firmware_sim.school import School, SchoolClock
-from firmware_sim.steady import STAMP, SteadySpec, run_steady
+from firmware_sim.steady import SteadySpec, run_steady
+from firmware_sim.steady_publisher import STAMP
 from firmware_sim.timetable import at
 from firmware_sim.wire import Credential
 from tests.gateway_process import GatewayProcess, environment, free_ports

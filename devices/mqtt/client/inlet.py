@@ -25,12 +25,11 @@ MAX_TOPICS_NOTED = 100_000
 @dataclass(slots=True)
 class InletCounters:
     """Totals since the start, canaries apart: messages that came, whatever became of them; acknowledgements that left;
-    messages that the broker marked as sent again; further copies of a message; messages that no filter matches."""
+    messages that the broker marked as sent again; messages that no filter matches."""
 
     received_total: int = 0
     acknowledged_total: int = 0
     redelivered_total: int = 0
-    further_copies_total: int = 0
     strays_total: int = 0
 
 
@@ -101,7 +100,6 @@ class Inlet:
             self._note_stray(topic)
             self._ack(message.mid, message.qos)
         elif self._subscriptions.is_further_copy(topic, getattr(message.properties, "SubscriptionIdentifier", ())):
-            counters.further_copies_total += 1
             self._ack(message.mid, message.qos)
         else:
             self._take(topic, bytes(message.payload), message)

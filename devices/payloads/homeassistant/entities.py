@@ -38,7 +38,7 @@ class Entity:
 
     `topic`: where its messages come; `template`: how its value is found in them, None for the whole payload.
     `measurement`: how it is stored (a tag's has no name). `on` and `off`: what a two-state entity says for
-    1.0 and 0.0. `expire_after_s`: after this time without a message its value is unknown; None: never.
+    1.0 and 0.0. `expire_after_s`: as announced, None for never; nothing here ends a value.
     `unreadable`: why nothing can be read of it, None if it can.
     """
 
@@ -74,21 +74,12 @@ class Availability:
     unreadable: str | None = None
 
 
-def decode_state(entity: Entity, payload: bytes) -> float | None:
-    """Returns the entity's value in the unit of its measurement; None for no data, and for a tag.
-
-    Raises `DecodeError` for a payload that is too large, not UTF-8, or not JSON where the template reads
-    JSON.
-    """
-    telemetry = decode_state_message((entity,), payload).telemetry
-    return None if telemetry is None else telemetry.values[entity.measurement.name]
-
-
 def decode_state_message(entities: Sequence[Entity], payload: bytes) -> StateMessage:
     """Returns what one message says about the `entities` of one device that read its topic.
 
-    The payload is read as JSON once, for all of them. Raises `DecodeError` as `decode_state`, for JSON only
-    if nothing could be read at all.
+    The payload is read as JSON once, for all of them. Raises `DecodeError` for one that is too large or not UTF-8, or
+    where a tag's credential is none; for one that is not JSON, though every template reads JSON, only if nothing could
+    be read at all.
     """
     readable = [entity for entity in entities if entity.unreadable is None]
     needs_json = [entity.template is not None and entity.template.needs_json for entity in readable]
@@ -112,7 +103,10 @@ def decode_state_message(entities: Sequence[Entity], payload: bytes) -> StateMes
 
 
 def decode_availability(availability: Availability, payload: bytes) -> bool | None:
-    """Returns whether the device is there; None if the message says neither. Raises as `decode_state`."""
+    """Returns whether the device is there; None if the message says neither.
+
+    Raises `DecodeError` for a payload that is too large or not UTF-8.
+    """
     if availability.unreadable is not None:
         return None
     text = _text(payload)

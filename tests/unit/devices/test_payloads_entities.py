@@ -12,7 +12,6 @@ from devices.payloads.homeassistant.entities import (
     Entity,
     Reads,
     decode_availability,
-    decode_state,
     decode_state_message,
     distinct,
     is_available,
@@ -25,6 +24,11 @@ from devices.payloads.values import StateMessage, Tap, Telemetry
 def number(name: str, source: str | None = None, key: str = "sensor/x") -> Entity:
     template = None if source is None else compile_template(source)
     return Entity(key, name, "sensor", "t", Reads.NUMBER, Measurement(name), template)
+
+
+def value_of(entity: Entity, payload: bytes) -> float | None:
+    telemetry = decode_state_message((entity,), payload).telemetry
+    return None if telemetry is None else telemetry.values[entity.measurement.name]
 
 
 PLAIN = number("temperature_c")
@@ -50,18 +54,18 @@ TAG = Entity("tag/x", "", "tag", "t", Reads.TAG, Measurement(""))
     ],
 )
 def test_a_plain_payload_is_a_number_or_no_data(payload: bytes, value: float | None) -> None:
-    assert decode_state(PLAIN, payload) == value
+    assert value_of(PLAIN, payload) == value
 
 
 @pytest.mark.parametrize(
     ("payload", "value"), [(b"ON", 1.0), (b"OFF", 0.0), (b"on", None), (b"None", None), (b"", None)]
 )
 def test_a_two_state_entity_says_one_of_its_words_or_no_data(payload: bytes, value: float | None) -> None:
-    assert decode_state(STATE, payload) == value
+    assert value_of(STATE, payload) == value
 
 
 def test_a_value_is_converted_to_the_unit_of_its_name() -> None:
-    assert decode_state(replace(PLAIN, measurement=Measurement("voltage_v", 0.001)), b"3012") == 3.012
+    assert value_of(replace(PLAIN, measurement=Measurement("voltage_v", 0.001)), b"3012") == 3.012
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,7 @@ def test_a_tag_is_a_tap_unless_there_is_none(payload: bytes, taps: tuple[Tap, ..
 
 
 def test_a_tag_has_no_value() -> None:
-    assert decode_state(TAG, b"94d8fc5f") is None
+    assert value_of(TAG, b"94d8fc5f") is None
 
 
 def test_an_endless_tag_is_refused_without_being_quoted() -> None:
@@ -105,9 +109,9 @@ def test_a_message_that_should_be_json_and_is_not_is_refused(payload: bytes) -> 
 
 def test_a_template_that_does_without_json_may_get_any_text() -> None:
     either = number("a", "{{ value_json.a if value_json is defined else value }}")
-    assert decode_state(either, b"7") is None  # a number is JSON, and has no key
-    assert decode_state(number("a", "{{ value }}"), b"warm") is None
-    assert decode_state(either, b"7.") == 7.0  # no JSON
+    assert value_of(either, b"7") is None  # a number is JSON, and has no key
+    assert value_of(number("a", "{{ value }}"), b"warm") is None
+    assert value_of(either, b"7.") == 7.0  # no JSON
 
 
 @pytest.mark.parametrize("payload", [b"\xff", b"1" * (LARGEST_BYTES + 1)])

@@ -84,14 +84,12 @@ def test_two_hundred_sensors_of_ten_kinds_hang_in_rooms_that_exist(school: Schoo
 
 def test_every_class_has_a_room_in_every_lesson_and_no_room_two_classes(school: School) -> None:
     for lesson in range(LESSONS):
-        rooms = [school.timetable.room_of(group, lesson) for group in classes()]
-        assert len(set(rooms)) == len(rooms)
-        for group, room in zip(classes(), rooms, strict=True):
-            assert school.timetable.group_in(room, lesson) == group
+        taught = [group for room in school.rooms if (group := school.timetable.group_in(room, lesson)) is not None]
+        assert sorted(taught) == sorted(classes())
 
 
 def test_nobody_is_in_a_classroom_at_night_and_a_class_is_in_lessons(school: School) -> None:
-    room = school.timetable.room_of("5a", 0)
+    room = next(room for room in school.rooms if school.timetable.group_in(room, 0) == "5a")
     assert school.people_in(room, at("03:00")) == 0
     assert school.people_in(room, at("08:20")) == 24
     assert school.people_in("Canteen", at("12:10")) > 300

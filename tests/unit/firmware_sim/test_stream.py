@@ -103,9 +103,9 @@ def test_a_refusal_is_counted_as_one() -> None:
 
 def test_qos_2_is_done_with_pubcomp_and_pubrec_is_answered() -> None:
     count = AcknowledgementCount(2, Window(4, 2))
-    assert count.feed(packets.acknowledgement(packets.PUBREC_TYPE, 1)) == 0
+    assert count.feed(b"\x50\x02\x00\x01") == 0
     assert count.answer == packets.pubrel(1)
-    assert count.feed(packets.acknowledgement(packets.PUBCOMP_TYPE, 1)) == 1
+    assert count.feed(b"\x70\x02\x00\x01") == 1
 
 
 def test_qos_0_is_done_when_the_ping_after_the_chunk_is_answered() -> None:
