@@ -14,7 +14,7 @@ from contextlib import suppress
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from gateway.configuration.layers import Log
+from gateway.configuration.sections import Log
 
 LEVEL_COLOURS = {"debug": "2", "info": "32", "warning": "33", "error": "31", "critical": "31;1"}
 FIRST_KEYS = frozenset({"at", "level", "event", "exception"})

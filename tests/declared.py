@@ -6,7 +6,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.sql.elements import ClauseElement
 
 from foundation.columns import Salvage, carried_over
-from gateway.configuration.layers import Configuration
+from gateway.configuration.sections import Configuration
 from gateway.main import rooms
 
 ROOMS = rooms(Configuration())

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from foundation.errors import Conflict, Unavailable
-from gateway.configuration.layers import Configuration
+from gateway.configuration.sections import Configuration
 from gateway.errors import Corrupt
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # loading SQLAlchemy takes longer than all that a command does without a database
     from sqlalchemy import Connection
 
     from gateway.store.page import Page

@@ -16,48 +16,12 @@ from typing import get_origin
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from gateway.configuration.sections import (
-    Alerts,
-    Bridge,
-    Configuration,
-    Http,
-    Https,
-    Log,
-    Mqtt,
-    Mqtts,
-    Node,
-    Privacy,
-    School,
-    Section,
-    Store,
-)
+from gateway.configuration.sections import KIB, Configuration, Section
 from gateway.errors import ConfigError
-
-__all__ = [
-    "Alerts",
-    "Bridge",
-    "Configuration",
-    "Effective",
-    "Http",
-    "Https",
-    "Layer",
-    "Log",
-    "Mqtt",
-    "Mqtts",
-    "Node",
-    "Origin",
-    "Privacy",
-    "School",
-    "Setting",
-    "Store",
-    "load",
-    "settings",
-    "trace",
-]
 
 PREFIX = "SCHOOLGATE_"
 NOT_SHOWN = "(not shown)"
-MAX_SECRET_BYTES = 64 * 1024
+MAX_SECRET_BYTES = 64 * KIB
 
 
 class Layer(enum.Enum):

@@ -11,6 +11,7 @@ then is in the roll-ups and may be deleted at leisure; one that comes later is a
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection, delete, select, text, update
 
@@ -126,18 +127,14 @@ async def forget_readings(store: Transactions, before_us: int) -> None:
         pass
     edge, series_ids = await store.read(lambda connection: (raw_edge(connection), _series_ids(connection)))
     for group_no in sorted({series_id // PACKED for series_id in series_ids}):
-        while await store.write(lambda c, i=group_no: _prune_packs(c, i, edge)):  # type: ignore[misc]
+        while await store.write(partial(_prune_packs, group_no=group_no, edge=edge)):
             pass
 
 
 async def forget_minutes(store: Transactions, before_us: int) -> None:
     """Deletes one-minute roll-ups from before; hourly ones stay. See `Lifetime`."""
     for series_id in await store.read(_series_ids):
-        await store.write(
-            lambda c, i=series_id: c.execute(  # type: ignore[misc]
-                delete(reading_1m).where(reading_1m.c.series_id == i, reading_1m.c.start_us < before_us)
-            )
-        )
+        await store.write(partial(_prune_minutes, series_id=series_id, before_us=before_us))
 
 
 def _series_ids(connection: Connection) -> list[int]:
@@ -154,6 +151,10 @@ def _must_wait_for_roll_ups(connection: Connection, edge_us: int) -> bool:
     write_fact(connection, "raw_edge_us", edge_us)
     write_fact(connection, "raw_edge_frame_no", read_fact(connection, "last_frame_no"))
     return False
+
+
+def _prune_minutes(connection: Connection, series_id: int, before_us: int) -> None:
+    connection.execute(delete(reading_1m).where(reading_1m.c.series_id == series_id, reading_1m.c.start_us < before_us))
 
 
 def _prune_packs(connection: Connection, group_no: int, edge: RawEdge) -> bool:

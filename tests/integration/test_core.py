@@ -4,8 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from foundation.clocks import wall_us
-from gateway.configuration.layers import Configuration
-from gateway.configuration.sections import Node
+from gateway.configuration.sections import Configuration, Node
 from gateway.core import open_core
 from gateway.main import rooms
 from gateway.store.database import FILE_NAME

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gateway.configuration.layers import Configuration, Layer, Setting, load, settings, trace
+from gateway.configuration.layers import Layer, Setting, load, settings, trace
+from gateway.configuration.sections import Configuration
 from gateway.errors import ConfigError
 
 

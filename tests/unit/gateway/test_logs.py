@@ -12,7 +12,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.configuration.layers import Log
+from gateway.configuration.sections import Log
 from gateway.logs import Repeated, render_text, set_up
 
 
