@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from devices.payloads.values import CredentialKind, Direction
+from devices.registry import DeviceState
 from foundation.clock import Clock
 
 Reading: TypeAlias = tuple[int, int, int, float, int]
@@ -32,17 +34,18 @@ class TapRow:
     received_us: int
     clock: Clock
     credential_ref: str
-    kind: str
-    direction: str | None
+    kind: CredentialKind
+    direction: Direction | None
     person_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceChange:
-    """A device was seen for the first time, adopted, revoked, came online (True) or went offline (False)."""
+    """A device was seen for the first time (None), came online (True) or went offline (False). `state`: the
+    registry's. That it was adopted or revoked does not come this way: people do that, not frames."""
 
     device_id: str
-    state: str
+    state: DeviceState
     is_online: bool | None
     at_us: int
 

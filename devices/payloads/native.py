@@ -14,7 +14,7 @@ neither were there.
 import enum
 import re
 from datetime import datetime
-from typing import Annotated, Final, Literal, NoReturn
+from typing import Annotated, Final, Literal, NoReturn, get_args
 
 import msgspec
 
@@ -227,19 +227,21 @@ def _boot(boot: str | int) -> str:
     return text
 
 
+_CREDENTIAL_KINDS: Final[tuple[CredentialKind, ...]] = get_args(CredentialKind)
+_DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
+
+
 def _kind(kind: str) -> CredentialKind:
-    known: tuple[CredentialKind, ...] = ("uid", "nfc", "qr")
-    for one in known:
+    for one in _CREDENTIAL_KINDS:
         if kind == one:
             return one
     raise DecodeError("kind: none of uid, nfc, qr")
 
 
 def _direction(direction: str | None) -> Direction | None:
-    known: tuple[Direction, ...] = ("in", "out")
     if direction is None:
         return None
-    for one in known:
+    for one in _DIRECTIONS:
         if direction == one:
             return one
     raise DecodeError("direction: none of in, out, null")

@@ -3,6 +3,7 @@
 from collections.abc import Set
 from dataclasses import dataclass, field
 
+from devices.registry import DeviceState
 from gateway.committed import Committed, Reading
 from gateway.readings.tables import PACKED
 
@@ -21,7 +22,7 @@ class Batch:
     readings: list[Reading] = field(default_factory=list)
     heard_us: dict[str, int] = field(default_factory=dict)
     present: set[str] = field(default_factory=set)
-    states: dict[str, str] = field(default_factory=dict)
+    states: dict[str, DeviceState] = field(default_factory=dict)
 
 
 class Backlog:

@@ -11,9 +11,10 @@ from gateway.alerts.saved import alert_from
 from gateway.alerts.tables import alert
 from gateway.store.page import Page, page_of
 
+# As literals, so that the API's document spells them out; a test holds them to the words of `Severity` and `State`.
 SeverityLabel = Literal["info", "warning", "critical"]
 StateLabel = Literal["pending", "firing", "acknowledged", "resolved", "unknown"]
-StateFilter = Literal["open", "pending", "firing", "acknowledged", "resolved", "unknown"]
+StateFilter = Literal["open", StateLabel]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any
 
 from sqlalchemy import Connection, Row, select, tuple_
 
+from devices.payloads.values import CredentialKind, Direction
 from foundation import rfc3339
 from foundation.clock import CLOCK_LABELS, Clock, ClockLabel
 from foundation.errors import NotFound
 from gateway.attendance.tables import tap
 from gateway.committed import TapRow
 from gateway.people import cards
-from gateway.people.people import CardKind, Holder
+from gateway.people.people import Holder
 from gateway.people.tables import card, person
 from gateway.store.page import Page, page_of
-
-Direction = Literal["in", "out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Tap:
     person: Holder | None
     credential_ref: str
     direction: Direction | None
-    kind: CardKind
+    kind: CredentialKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +93,8 @@ def committed_tap(row: TapRow, holders: Mapping[str, Holder]) -> Tap:
         clock=Clock(row.clock).label,
         person=None if row.person_id is None else holders.get(row.person_id),
         credential_ref=row.credential_ref,
-        direction=cast(Direction | None, row.direction),
-        kind=cast(CardKind, row.kind),
+        direction=row.direction,
+        kind=row.kind,
     )
 
 

@@ -13,6 +13,7 @@ from foundation.errors import NotFound
 from gateway.fleet.tables import device_status, kept_frame
 from gateway.store.page import Page, page_of
 
+# As literals, so that the API's document spells them out; a test holds them to the words of the registry's enums.
 State = Literal["active", "seen", "revoked"]
 Format = Literal["native", "homeassistant"]
 

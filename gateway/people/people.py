@@ -7,16 +7,18 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
 
+from devices.payloads.values import CredentialKind
 from foundation.errors import Conflict, Invalid, NotFound
 from gateway.people import cards
 from gateway.people.tables import card, person
 from gateway.store.page import Page, page_of
 
-CardKind = Literal["uid", "nfc", "qr"]
+CardKind: TypeAlias = CredentialKind
+"""A card is of the kind that its reader says."""
 
 MAX_CARDS: Final = 20
 """Cards of one person."""
