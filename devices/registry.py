@@ -72,7 +72,11 @@ class DeviceExists(ValueError):
 def digest_of(secret: str) -> bytes:
     """Returns what is stored of a secret. Secrets are 256 random bits, so one hash is as strong as many rounds,
     and a storm of sign-ins stays cheap."""
-    return hashlib.sha256(b"schoolgate device secret\x00" + secret.encode()).digest()
+    return _digest(secret.encode())
+
+
+def _digest(secret: bytes) -> bytes:
+    return hashlib.sha256(b"schoolgate device secret\x00" + secret).digest()
 
 
 def check_id(device_id: str) -> None:
@@ -253,6 +257,5 @@ class Registry:
         """Returns the active device that signs in with this secret, or None. Takes the same time either way."""
         found = self.devices.get(device_id)
         expected = found.secret_digest if found is not None and found.secret_digest is not None else bytes(32)
-        given = hashlib.sha256(b"schoolgate device secret\x00" + secret).digest()
-        is_right = hmac.compare_digest(expected, given)
+        is_right = hmac.compare_digest(expected, _digest(secret))
         return found if is_right and found is not None and found.state is DeviceState.ACTIVE else None

@@ -1,7 +1,7 @@
 """What a room says of itself, so that whoever examines, prunes, saves or reports need not know the room.
 
-A `Room` holds whether the room is open or not: `doctor`, `verify-store`, retention, salvage and backup ask it. What is
-open is asked through `Reports`.
+A `Room` holds whether the room is open or not: `doctor`, `verify-store`, the schedule, retention and salvage ask
+it. What is open is asked through `Reports`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping

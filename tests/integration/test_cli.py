@@ -292,7 +292,7 @@ def test_a_sound_store_is_verified(run: Command, database: sqlite3.Connection) -
 
 
 def roll_up_a_day(database: sqlite3.Connection) -> None:
-    """A day of one series with what gateway.roll_up makes of it, the last hour being due."""
+    """A day of one series with what gateway.readings.roll_up makes of it, the last hour being due."""
     now_us = time.time_ns() // 1000
     day_us = now_us // HOUR_US * HOUR_US - 24 * HOUR_US
     database.execute("BEGIN")
