@@ -56,7 +56,7 @@ class Intake:
     """What one peer handed in at once. All of it is committed in one transaction, then `done` is called.
 
     `done` runs on the event loop after the commit, exactly once; the acknowledgements leave there. `size_bytes`
-    is what the intake holds in memory until then. `refused` is filled by the commit: why frames became dead letters.
+    is what the intake holds in memory until then. `refused` is filled by the commit: the frames that became dead letters, and why.
     """
 
     __slots__ = ("done", "events", "frames", "journal", "refused", "size_bytes")
@@ -74,7 +74,7 @@ class Intake:
         self.size_bytes = size_bytes
         self.journal = journal if journal is not None else []
         self.events = events if events is not None else []
-        self.refused: list[str] = []
+        self.refused: list[tuple[Frame, str]] = []
 
 
 class Sink(Protocol):
