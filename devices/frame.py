@@ -56,7 +56,8 @@ class Intake:
     """What one peer handed in at once. All of it is committed in one transaction, then `done` is called.
 
     `done` runs on the event loop after the commit, exactly once; the acknowledgements leave there. `size_bytes`
-    is what the intake holds in memory until then. `refused` is filled by the commit: the frames that became dead letters, and why.
+    is what the intake holds in memory until then. `refused` is filled by the commit: the frames that became dead
+    letters, and why.
     """
 
     __slots__ = ("done", "events", "frames", "journal", "refused", "size_bytes")

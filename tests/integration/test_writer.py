@@ -87,7 +87,7 @@ async def test_after_a_full_disk_the_stages_hear_of_the_commit_and_the_doors_go_
         Crowded.room.set()
         await asyncio.wait_for(has_room.wait(), 10)
         assert len(store.committed) > before
-        assert intakes[0].refused == ["telemetry: not JSON"]
+        assert [reason for _frame, reason in intakes[0].refused] == ["telemetry: not JSON"]
 
 
 async def test_a_full_disk_stays_a_failure_until_something_was_written(tmp_path: Path) -> None:
