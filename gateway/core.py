@@ -63,6 +63,11 @@ class Core:
         """See `foundation.room.Reports`."""
         return {
             "failed_commits": ("Commits that the disk refused", self.store.status.failed_commits_total),
+            "intakes_lost": (
+                "Not acknowledged, for their state could not be stored",
+                self.store.status.lost_total,
+            ),
+            "acknowledgements_failed": ("Mistakes on the way from a commit to a peer", self.store.status.untold_total),
             "dead_letters_dropped": ("Oldest dead letters dropped at their cap", self._dead_letters.dropped_total),
             "kept_frames_dropped": ("Oldest kept frames dropped at their cap", self._kept_frames.dropped_total),
         }
