@@ -26,6 +26,7 @@ bench: .venv/.dev .cache/servers api/web/dist/index.html  ## figures with their 
 
 faults: .venv/.dev .cache/servers api/web/dist/index.html  ## the long form of the fault tests
 	FAULT_ROUNDS=500 $(BIN)/pytest tests/faults --timeout 7200
+	WRITER_GROUPS=100000 $(BIN)/pytest tests/property/test_writer_groups.py --timeout 7200
 
 lock: .venv/.uv  ## renew the lock files: versions and hashes, no addresses
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --universal --python-version 3.11 --no-header \

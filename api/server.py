@@ -133,6 +133,8 @@ class HttpServer:
         try:
             await server.serve([listener])
         finally:
+            for served in getattr(server, "servers", ()):  # still open if it failed
+                served.close()
             listener.close()
         if not server.should_exit:
             raise RuntimeError("the HTTP server ended by itself")

@@ -52,14 +52,20 @@ class JournalEntry(msgspec.Struct, frozen=True, gc=False):
     parameters: tuple[object, ...]
 
 
+def _nobody() -> None:
+    """Nobody has to be told."""
+
+
 class Intake:
     """What one peer handed in at once. All of it is committed in one transaction, then `done` is called.
 
-    `done` runs on the event loop after the commit, exactly once; the acknowledgements leave there. `size_bytes`
-    is what the intake holds in memory until then. `refused` is filled by the commit: why frames became dead letters.
+    `done` runs on the event loop after the commit, exactly once; the acknowledgements leave there. If the journal or
+    the events cannot be stored, nothing of the intake is, and `lost` runs in its place: nothing may be promised.
+    `size_bytes` is what the intake holds in memory until then. `refused` is filled by the commit: the frames that
+    became dead letters, and why.
     """
 
-    __slots__ = ("done", "events", "frames", "journal", "refused", "size_bytes")
+    __slots__ = ("done", "events", "frames", "journal", "lost", "refused", "size_bytes")
 
     def __init__(
         self,
@@ -68,13 +74,15 @@ class Intake:
         size_bytes: int,
         journal: list[JournalEntry] | None = None,
         events: list[Presence | Refusal] | None = None,
+        lost: Callable[[], None] = _nobody,
     ) -> None:
         self.frames = frames
         self.done = done
         self.size_bytes = size_bytes
         self.journal = journal if journal is not None else []
         self.events = events if events is not None else []
-        self.refused: list[str] = []
+        self.lost = lost
+        self.refused: list[tuple[Frame, str]] = []
 
 
 class Sink(Protocol):

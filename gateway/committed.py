@@ -4,9 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import structlog
+
 from devices.payloads.values import CredentialKind, Direction
 from devices.registry import DeviceState
 from foundation.clock import Clock
+
+log = structlog.get_logger("store")
 
 Reading: TypeAlias = tuple[int, int, int, float, int]
 """series_id, at_us, frame_no, value, clock."""
@@ -88,9 +92,13 @@ class Stages:
         self._stages: list[Callable[[Committed], None]] = []
 
     def add(self, stage: Callable[[Committed], None]) -> None:
-        """Has `stage` told from the next commit on; it returns at once and raises nothing."""
+        """Has `stage` told from the next commit on; it returns at once."""
         self._stages.append(stage)
 
     def tell(self, committed: Committed) -> None:
+        """Tells all of them; one that raises is logged, and keeps no other from being told."""
         for stage in self._stages:
-            stage(committed)
+            try:
+                stage(committed)
+            except Exception as error:
+                log.error("stage_failed", exc_info=error)

@@ -20,9 +20,7 @@ from gateway.clockwatch import ClockWatch
 from gateway.committed import Committed, Stages
 from gateway.configuration.sections import Configuration
 from gateway.fleet.tables import kept_frame
-from gateway.ingest.homeassistant import Discovery
-from gateway.ingest.ingest import Ingest
-from gateway.ingest.sources import Sources
+from gateway.ingest.room import build_ingest
 from gateway.ingest.statements import compile_for
 from gateway.ingest.tables import dead_letter
 from gateway.readings.catalogue import Catalogue
@@ -65,6 +63,11 @@ class Core:
         """See `foundation.room.Reports`."""
         return {
             "failed_commits": ("Commits that the disk refused", self.store.status.failed_commits_total),
+            "intakes_lost": (
+                "Not acknowledged, for their state could not be stored",
+                self.store.status.lost_total,
+            ),
+            "acknowledgements_failed": ("Mistakes on the way from a commit to a peer", self.store.status.untold_total),
             "dead_letters_dropped": ("Oldest dead letters dropped at their cap", self._dead_letters.dropped_total),
             "kept_frames_dropped": ("Oldest kept frames dropped at their cap", self._kept_frames.dropped_total),
         }
@@ -107,15 +110,15 @@ async def open_core(
     dead_letter_cap = ByteCap(dead_letter, settings.dead_letter_bytes)
     kept_frames = ByteCap(kept_frame, settings.kept_frame_bytes)
     statements = compile_for(engine.dialect, {name: one for room in rooms for name, one in room.statements.items()})
-    ingest = Ingest(
-        Sources(registry, statements, clock.note_stamp),
+    ingest = build_ingest(
+        registry,
         statements,
         school_key,
         wall_us,
         lambda: clock.is_right_at(wall_us(), monotonic_us()),
+        clock.note_stamp,
         dead_letter_cap,
         kept_frames,
-        Discovery(),
     )
     stages = Stages()
     stages.add(partial(_note_series, catalogue))

@@ -14,9 +14,8 @@ from devices.frame import Frame, Intake
 from devices.registry import Registry
 from gateway.committed import Committed
 from gateway.fleet.tables import kept_frame
-from gateway.ingest.homeassistant import Discovery
 from gateway.ingest.ingest import Ingest
-from gateway.ingest.sources import Sources
+from gateway.ingest.room import build_ingest
 from gateway.ingest.statements import compile_for
 from gateway.ingest.tables import dead_letter
 from gateway.store import database, sqlite
@@ -91,15 +90,8 @@ async def writing_store(
     dead, kept = ByteCap(dead_letter, cap_bytes), ByteCap(kept_frame, cap_bytes)
     clock = [True]
     statements = compile_for(engine.dialect, STATEMENTS)
-    ingest = Ingest(
-        Sources(registry, statements, lambda _device, _ahead_us: None),
-        statements,
-        SCHOOL_KEY,
-        now_us,
-        lambda: clock[0],
-        dead,
-        kept,
-        Discovery(),
+    ingest = build_ingest(
+        registry, statements, SCHOOL_KEY, now_us, lambda: clock[0], lambda _device, _ahead_us: None, dead, kept
     )
     committed: list[Committed] = []
     damages: list[str] = []

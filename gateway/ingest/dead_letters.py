@@ -101,4 +101,4 @@ async def replay(store: Store, letter_id: int) -> str | None:
 
     frame = await store.read(find)
     intake = await store.take_in([frame], [JournalEntry("dead_letter_drop", (letter_id,))])
-    return intake.refused[0] if intake.refused else None
+    return next((reason for _frame, reason in intake.refused), None)

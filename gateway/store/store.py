@@ -8,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 
 from devices.frame import Frame, Intake, JournalEntry
+from foundation.errors import Unavailable
 from gateway.store.sqlite import READERS
 from gateway.store.writer import Writer, WriterStatus
 
@@ -37,9 +38,13 @@ class Store:
 
     async def take_in(self, frames: list[Frame], journal: list[JournalEntry]) -> Intake:
         """Sends frames through the ingest as a way in does, with `journal` in the same transaction; returns after the
-        commit."""
+        commit. Raises Unavailable if the journal could not be stored: then nothing is."""
         done = asyncio.get_running_loop().create_future()
-        intake = Intake(frames, lambda: done.set_result(None), sum(len(frame.payload) for frame in frames), journal)
+        size_bytes = sum(len(frame.payload) for frame in frames)
+        lost = Unavailable("it could not be stored; the log says why", retry_after_s=60.0)
+        intake = Intake(
+            frames, lambda: done.set_result(None), size_bytes, journal, lost=lambda: done.set_exception(lost)
+        )
         self._writer.submit(intake)
         await done
         return intake

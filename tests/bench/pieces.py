@@ -29,9 +29,8 @@ from gateway.alerts.engine import Engine, KnownDevice
 from gateway.alerts.rules import ThresholdRule
 from gateway.committed import Committed, Pack, Series
 from gateway.fleet.tables import kept_frame
-from gateway.ingest.homeassistant import Discovery
 from gateway.ingest.ingest import Ingest
-from gateway.ingest.sources import Sources
+from gateway.ingest.room import build_ingest
 from gateway.ingest.statements import Statements, compile_for
 from gateway.ingest.tables import dead_letter
 from gateway.ingest.transaction import Transaction
@@ -192,9 +191,17 @@ def _opened(data: Path) -> Iterator[_Opened]:
     with engine.begin() as connection:
         registry.refresh(connection)
     statements = compile_for(engine.dialect, STATEMENTS)
-    sources = Sources(registry, statements, lambda _device, _ahead_us: None)
     dead_letter_cap, kept_frames = ByteCap(dead_letter, 1 << 26), ByteCap(kept_frame, 1 << 26)
-    ingest = Ingest(sources, statements, bytes(32), wall_us, lambda: True, dead_letter_cap, kept_frames, Discovery())
+    ingest = build_ingest(
+        registry,
+        statements,
+        bytes(32),
+        wall_us,
+        lambda: True,
+        lambda _device, _ahead_us: None,
+        dead_letter_cap,
+        kept_frames,
+    )
     try:
         with engine.connect() as connection:
             yield _Opened(connection, statements, ingest, dead_letter_cap, kept_frames)

@@ -117,7 +117,7 @@ async def test_frame_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
 
 async def test_what_cannot_be_decoded_is_a_dead_letter_with_its_reason(store: WritingStore) -> None:
     intake = await store.take(telemetry("d1", "{not json"), telemetry("d1", values()))
-    assert intake.refused == ["telemetry: not JSON"]
+    assert [reason for _frame, reason in intake.refused] == ["telemetry: not JSON"]
     assert await store.rows("SELECT topic, payload, reason FROM dead_letter") == [
         ("sg/d1/telemetry", b"{not json", "telemetry: not JSON")
     ]
@@ -453,7 +453,7 @@ async def test_a_retained_answer_answers_no_command(store: WritingStore) -> None
     )
     old = Frame("sg/d1/cmd/reboot/ack", b'{"ok":true}', now_us(), None, is_retained=True)
     intake = await store.take(old)
-    assert intake.refused == ["a retained answer: it may be older than the command"]
+    assert [reason for _frame, reason in intake.refused] == ["a retained answer: it may be older than the command"]
     assert await store.rows("SELECT acknowledged_us FROM command") == [(None,)]
     await store.take(frame("sg/d1/cmd/reboot/ack", '{"ok":true}'))
     assert await store.rows("SELECT answer FROM command WHERE acknowledged_us IS NOT NULL") == [(b'{"ok":true}',)]

@@ -87,7 +87,7 @@ async def test_after_a_full_disk_the_stages_hear_of_the_commit_and_the_doors_go_
         Crowded.room.set()
         await asyncio.wait_for(has_room.wait(), 10)
         assert len(store.committed) > before
-        assert intakes[0].refused == ["telemetry: not JSON"]
+        assert [reason for _frame, reason in intakes[0].refused] == ["telemetry: not JSON"]
 
 
 async def test_a_full_disk_stays_a_failure_until_something_was_written(tmp_path: Path) -> None:
@@ -143,3 +143,42 @@ async def test_damage_met_by_a_write_ends_the_writing(tmp_path: Path) -> None:
         assert not done.is_set()
         with pytest.raises(Unavailable):
             await store.store.write(insert_much)
+
+
+async def test_a_mistake_in_one_acknowledgement_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    async with writing_store(tmp_path) as store:
+        await store.add_device("d1")
+        done = asyncio.Event()
+
+        def break_down() -> None:
+            raise RuntimeError("a mistake of ours")
+
+        before = len(store.committed)
+        store.writer.submit(Intake([telemetry("d1", GOOD)], break_down, 100))
+        store.writer.submit(Intake([telemetry("d1", GOOD)], done.set, 100))
+        await asyncio.wait_for(done.wait(), 10)
+        await eventually(lambda: len(store.committed) > before)
+        assert store.store.status.queue_bytes == 0
+        assert store.store.status.untold_total == 1
+
+
+async def test_a_group_with_a_bad_frame_among_thousands_is_one_commit(tmp_path: Path) -> None:
+    class OneBad(Ingest):
+        def __init__(self, inner: Ingest) -> None:
+            self.__dict__ = inner.__dict__
+
+        def apply(self, connection: Connection, intakes: list[Intake]) -> Committed:
+            if any(frame.payload == b"bad" for intake in intakes for frame in intake.frames):
+                raise ArithmeticError("no frame for the ingest")
+            return super().apply(connection, intakes)
+
+    async with writing_store(tmp_path, wrap=OneBad) as store:
+        await store.add_device("d1")
+        commits = store.store.status.commits_total
+        payloads = [GOOD.replace("1}", f"{number}}}") for number in range(3_000)]
+        payloads[1_234] = "bad"
+        intake = await store.store.take_in([telemetry("d1", payload) for payload in payloads], [])
+        assert [frame.payload for frame, _reason in intake.refused] == [b"bad"]
+        assert store.store.status.commits_total == commits + 1
+        assert await store.rows("SELECT count(*) FROM reading") == [(2_999,)]
+        assert await store.rows("SELECT reason FROM dead_letter") == [("could not be stored: ArithmeticError",)]

@@ -1,5 +1,6 @@
 """The documentation is in step with the code."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ ROOT = Path(__file__).parents[2]
 def test_the_configuration_page_is_in_step_with_the_code() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     assert page == markdown(), "renew it: .venv/bin/schoolgate check-config --markdown > docs/configuration.md"
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")), ids=lambda page: page.name)
+def test_every_path_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`((?:foundation|devices|gateway|api|tests|scripts)/[\w./-]+)`", page.read_text("utf-8"))
+    coming = {"devices/coap", "gateway/sync", "gateway/history"}
+    assert [path for path in named if path not in coming and not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("setting", settings(), ids=lambda setting: setting.name)

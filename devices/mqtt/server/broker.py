@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
+from mqtt5 import DisconnectReasonCode
+
 from devices.frame import Frame, Intake, JournalEntry, Presence, Refusal, Sink
 from devices.mqtt.server import journal
 from devices.mqtt.server.counters import Counters
@@ -98,7 +100,7 @@ class Broker:
         entries: list[JournalEntry] = []
         session = self.sessions.get(key)
         if session is not None and session.connection is not None:
-            session.connection.take_over()
+            session.connection.let_go(DisconnectReasonCode.SESSION_TAKEN_OVER)  # MQTT 5.0 §3.1.4
             session = self.sessions.get(key)  # one that ended with its connection is gone
         if session is not None and (clean or session.has_expired(self.steady_us())):
             entries += self.end_session(session)
@@ -152,6 +154,13 @@ class Broker:
         self._pass_on(session.queue, None)
         session.clear()
         return journal.drop_session(session.key) if session.is_stored else []
+
+    def break_off(self, session: Session) -> None:
+        """Ends a session whose state could not be stored: its client was told nothing of it, and begins anew."""
+        if session.connection is not None:
+            session.connection.let_go(DisconnectReasonCode.UNSPECIFIED_ERROR)
+        if self.sessions.get(session.key) is session:
+            self.note(self.end_session(session))
 
     def expire(self, now_us: int) -> None:
         """Ends sessions whose time without a connection is over, publishes wills that are due, drops expired

@@ -9,6 +9,7 @@ will is kept.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from mqtt5 import (
     ConnAckPacket,
@@ -126,9 +127,9 @@ class Connection:
         says_why = self.outflow.is_open and self._version is Version.V5
         self._end(DisconnectPacket(reason_code=reason).write() if says_why else b"")
 
-    def take_over(self) -> None:
-        """Another connection has come for this session (MQTT 5.0 §3.1.4)."""
-        self.close(DisconnectReasonCode.SESSION_TAKEN_OVER)
+    def let_go(self, reason: DisconnectReasonCode) -> None:
+        """See `devices.mqtt.server.session.Client`."""
+        self.close(reason)
         self.lost()
 
     def lost(self) -> None:
@@ -234,7 +235,8 @@ class Connection:
             go_on()
 
         size_bytes = ENTRY_OVERHEAD_BYTES * len(entries)
-        broker.sink.submit(Intake([], accept, size_bytes, entries, self._presence(+1)))
+        lost = partial(broker.break_off, session)
+        broker.sink.submit(Intake([], accept, size_bytes, entries, self._presence(+1), lost))
 
     def _on_disconnect(self, packet: DisconnectPacket) -> None:
         session = self._session

@@ -6,6 +6,7 @@ PUBREC, PUBCOMP, PUBREL, SUBACK, UNSUBACK; then its messages go to their subscri
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from mqtt5 import (
     DisconnectReasonCode,
@@ -79,6 +80,7 @@ class Inflow:
         "_allowed",
         "_broker",
         "_device_id",
+        "_lost",
         "_outflow",
         "_peer",
         "_principal",
@@ -104,6 +106,7 @@ class Inflow:
         self._aliases: dict[int, str] = {}
         self._receive_max = 0
         self._unacknowledged = 0
+        self._lost: Callable[[], None] = _nothing
         self.batch = Batch()
         self.now_us = 0  # the wall time of what is being read
 
@@ -116,6 +119,7 @@ class Inflow:
         """The client's CONNECT is accepted."""
         self._session = session
         self._receive_max = receive_max
+        self._lost = partial(self._broker.break_off, session)
 
     def publish(self, packet: PublishPacket) -> None:
         topic = packet.topic
@@ -230,7 +234,7 @@ class Inflow:
         self.batch = Batch()
         size_bytes = batch.size_bytes + ENTRY_OVERHEAD_BYTES * (1 + len(batch.entries))
         self._broker.sink.submit(
-            Intake(batch.frames, lambda: self._committed(batch), size_bytes, batch.entries, batch.events)
+            Intake(batch.frames, lambda: self._committed(batch), size_bytes, batch.entries, batch.events, self._lost)
         )
 
     def _committed(self, batch: Batch) -> None:
@@ -249,3 +253,7 @@ class Inflow:
             call()
         for delivery in batch.deliveries:
             self._broker.deliver(delivery, self._publisher)
+
+
+def _nothing() -> None:
+    """Before the client has signed in there is no session to break off."""

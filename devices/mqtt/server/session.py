@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from mqtt5 import DisconnectReasonCode
+
 from devices.mqtt.codec.wire import NEVER_EXPIRES_S
 from devices.mqtt.server.message import Outgoing, Subscription
 from foundation.clock import SECOND_US
@@ -26,8 +28,8 @@ class Client(Protocol):
     def send_qos0(self, outgoing: Outgoing) -> None:
         """Sends a QoS 0 message now, or drops it, counted. Each call is one more message to the client."""
 
-    def take_over(self) -> None:
-        """Another connection has come for the session: lets go of it before it returns. Harmless again."""
+    def let_go(self, reason: DisconnectReasonCode) -> None:
+        """Lets go of the session before it returns, telling the client why. Harmless again."""
 
     def wait(self) -> Callable[[], None]:
         """Reads no more from the client until what is returned was called, once. Waits add up."""

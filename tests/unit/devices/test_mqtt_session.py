@@ -2,7 +2,9 @@
 
 import pytest
 from mqtt5 import (
+    ConnectPacket,
     DisconnectPacket,
+    DisconnectReasonCode,
     PubAckPacket,
     PubCompPacket,
     PubCompReasonCode,
@@ -377,3 +379,36 @@ def test_everything_of_a_message_survives_a_crash() -> None:
     assert {name: getattr(message, name) for name in properties} == properties
     assert sorted(message.subscription_ids) == [3, 4]
     assert message.message_expiry_interval == 70
+
+
+def test_a_client_whose_state_cannot_be_stored_is_promised_nothing_and_begins_anew() -> None:
+    world = World()
+    client = kept(world)
+    client.subscribe("t")
+    world.disk.is_prompt = False
+    client.send(publish("t", b"x", 2, 1))
+    (intake,) = world.disk.waiting
+    world.disk.waiting.clear()
+    intake.lost()
+    world.commit()
+    (goodbye,) = client.got()
+    assert isinstance(goodbye, DisconnectPacket)
+    assert goodbye.reason_code is DisconnectReasonCode.UNSPECIFIED_ERROR
+    assert client.is_closed
+    world.disk.is_prompt = True
+    again = kept(world)
+    assert not again.connack.session_present
+    again.send(publish("t", b"x", 2, 1))
+    assert [type(packet) for packet in again.got()] == [PubRecPacket]
+    assert [frame.payload for frame in world.disk.frames] == [b"x"]
+
+
+def test_a_client_whose_session_cannot_be_stored_gets_no_connack() -> None:
+    world = World()
+    world.disk.is_prompt = False
+    client = Client(world)
+    client.send(ConnectPacket("c", session_expiry_interval=3600))
+    (intake,) = world.disk.waiting
+    intake.lost()
+    assert client.got() == []
+    assert client.is_closed

@@ -25,6 +25,7 @@ from gateway.readings.catalogue import Catalogue
 from gateway.readings.tables import series
 from gateway.store.store import Store
 from gateway.store.tables import fact
+from gateway.supervision import Supervisor
 from tests.packed import insert_readings, pack_of
 from tests.unit.gateway.alerts_bench import HOT, MINUTE, QUIET, SECOND, START, hot
 from tests.writing_store import WritingStore, telemetry, writing_store
@@ -454,3 +455,35 @@ async def test_a_rule_that_cannot_be_read_is_named_and_the_others_work(school: S
             await school.until(State.FIRING)
             await stage.delete_rule("later")
     assert "rule_unreadable" in events
+
+
+class ForgetfulOnce(Catalogue):
+    """A catalogue that does not know a series the first time it is asked."""
+
+    def __init__(self, real: Catalogue) -> None:
+        self._real = real
+        self.is_forgetful = True
+
+    def series(self, series_id: int) -> Series:
+        if self.is_forgetful:
+            self.is_forgetful = False
+            raise KeyError(series_id)
+        return self._real.series(series_id)
+
+    def kind(self, device_id: str) -> str | None:
+        return self._real.kind(device_id)
+
+
+async def test_a_stage_that_failed_begins_anew_and_loses_no_reading(school: School) -> None:
+    async with school.running(hot(for_s=0)):
+        pass
+    supervisor = Supervisor(draw=lambda: 0.0)
+    catalogue = ForgetfulOnce(school.catalogue)
+    stage = school.stage = AlertStage(school.disk, catalogue, school.told.append, school.clock, stale_after_s=600)
+    async with supervisor.running("alerts", stage.run, stage.close):
+        await school.read(31)
+        assert (await school.until(State.FIRING)).subject == "lab-1/temperature_c"
+        assert supervisor.totals()["task_failures"][1] == 1
+        await school.read(20)
+        await school.until(State.FIRING, State.RESOLVED)
+    assert await school.open_alerts() == []
