@@ -64,6 +64,6 @@ async def test_what_a_device_with_such_an_entry_sends_is_a_dead_letter(tmp_path:
     async with writing_store(tmp_path) as store:
         frames = [telemetry(device_id, '{"values":{"n":1}}') for device_id in ("broken", "good")]
         intake = await store.take(*frames)
-        assert intake.refused == ["the device's entry in the registry cannot be read"]
+        assert [reason for _, reason in intake.refused] == ["the device's entry in the registry cannot be read"]
         assert await store.rows("SELECT topic FROM dead_letter") == [("sg/broken/telemetry",)]
         assert await store.rows("SELECT device_id FROM reading JOIN series ON id = series_id") == [("good",)]
