@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, cast
 
-import msgspec
 from fastapi import Depends
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.requests import Request
-from starlette.responses import Response
 
+from api.bodies import BoundedRoute
 from api.parts import Parts
 from api.problems import Problem
 from api.refusals import Refusals
@@ -93,32 +92,23 @@ def requires(*needed: Permission) -> Callable[..., Awaitable[Caller]]:
     return caller
 
 
-class GuardedRoute(APIRoute):
+class GuardedRoute(BoundedRoute):
     """A route that lets nobody in without a key, and reads no body before that."""
 
-    def get_route_handler(self) -> Callable[[Request], Any]:
-        handle = super().get_route_handler()
-        takes_body = self.body_field is not None
-
-        async def guarded(request: Request) -> Response:
-            request.scope["schoolgate.key"] = await _let_in(request)
-            if takes_body:
-                _check_media_type(request)
-            return await handle(JsonRequest(request.scope, request.receive))
-
-        return guarded
+    async def let_in(self, request: Request) -> None:
+        """See `BoundedRoute`. Raises Problem 401."""
+        request.scope["schoolgate.key"] = await _let_in(request)
 
 
-class JsonRequest(Request):
-    """A request whose body is read strictly: UTF-8 JSON (RFC 8259) without lone surrogates, NaN or infinities."""
+class PublicRoute(BoundedRoute):
+    """A route that everybody may call; `api.app.PUBLIC` lists every one."""
 
-    async def json(self) -> object:
-        body = await self.body()
-        try:
-            return msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-            raise Problem(400, f"the body is not JSON: {reason}") from error
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 as FastAPI's
+        super().__init__(*arguments, **options)
+        self.openapi_extra = {"security": []} | (self.openapi_extra or {})
+
+    async def let_in(self, request: Request) -> None:
+        """Lets everybody in."""
 
 
 async def _let_in(request: Request) -> tuple[Key, str]:
@@ -133,13 +123,6 @@ async def _let_in(request: Request) -> tuple[Key, str]:
     refusals.note(_client(request), "sign_in_failed", f"{reason}: {request.method} {_route(request)}")
     challenge = "Bearer" if not text else 'Bearer error="invalid_token"'  # RFC 6750 §3
     raise Problem(401, "this needs a key: Authorization: Bearer sg_…", {"WWW-Authenticate": challenge})
-
-
-def _check_media_type(request: Request) -> None:
-    has_body = "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if has_body and media_type != "application/json" and not media_type.endswith("+json"):
-        raise Problem(415, "the body must be JSON: Content-Type: application/json", {"Accept": "application/json"})
 
 
 def _client(request: Request) -> str:

@@ -9,11 +9,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
-from api.problems import Problem
+from api.bodies import MAX_BODY, too_long
 
 log = structlog.get_logger("api")
 
-MAX_BODY: Final = 1 << 20
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 
 HEADERS: Final = (
@@ -46,10 +45,7 @@ class Edge:
         call = _Call(scope, receive, send)
         started_s = time.perf_counter()
         try:
-            if call.announced_bytes > MAX_BODY:
-                await _too_large()(scope, receive, call.send)
-            else:
-                await self._app(scope, call.receive, call.send)
+            await self._app(scope, call.receive, call.send)
         except Exception as error:  # noqa: BLE001 the ASGI edge
             await self._fail(call, error)
         finally:
@@ -80,19 +76,13 @@ class _Call:
         self._send = send
         self._read_bytes = 0
 
-    @property
-    def announced_bytes(self) -> int:
-        for name, value in self.scope["headers"]:
-            if name == b"content-length":
-                return int(value) if value.isdigit() else MAX_BODY + 1
-        return 0
-
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self._read_bytes += len(message.get("body", b""))
-            if self._read_bytes > MAX_BODY:
-                raise Problem(413, f"the body is longer than {MAX_BODY} bytes", {"Connection": "close"})
+            max_bytes = getattr(self.scope.get("route"), "max_body", MAX_BODY)
+            if self._read_bytes > max_bytes:
+                raise too_long(max_bytes)
         return message
 
     async def send(self, message: Message) -> None:
@@ -103,7 +93,3 @@ class _Call:
             defaults = [header for header in DEFAULTS if header[0] not in present]
             message["headers"] = [*message["headers"], *HEADERS, *defaults]
         await self._send(message)
-
-
-def _too_large() -> ASGIApp:
-    return problems.answer(413, f"the body is longer than {MAX_BODY} bytes", {"Connection": "close"})
