@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from api import server
 from api.auth import Caller, GuardedRoute, PublicRoute, requires
 from api.bodies import MAX_BODY, MaxBody, Streamed, Upload, size
 from api.fields import IdempotencyKey
@@ -199,6 +200,17 @@ async def test_an_upload_with_the_same_word_is_kept_once(api: ServedApi) -> None
     assert first.json() == same.json()
     assert is_problem(again, 422)
     assert seen["created"] == 1
+
+
+async def test_a_handler_that_takes_its_time_with_an_upload_loses_no_caller(
+    api: ServedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the server does not read, the caller cannot be late."""
+    monkeypatch.setattr(server, "PIECE_WITHIN_S", 0.2)
+    seen["slow_s"] = 0.5
+    async with api.client() as client:
+        answer = await client.post("/test/models", content=b"x" * MIB, headers={"Content-Type": "image/png"})
+    assert (answer.status_code, answer.json()["bytes"]) == (201, MIB)
 
 
 async def test_an_upload_that_breaks_off_keeps_nothing_and_is_no_failure_of_the_gateway(api: ServedApi) -> None:

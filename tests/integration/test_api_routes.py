@@ -7,11 +7,14 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIWebSocketRoute
 from prometheus_client import CollectorRegistry
+from starlette.routing import BaseRoute
 
 from api import app
 from api.auth import GuardedRoute, PublicRoute
 from api.parts import Parts
+from api.sockets import is_guarded
 from tests.gateway_process import GatewayProcess
 
 
@@ -23,9 +26,16 @@ def application(tmp_path: Path) -> FastAPI:
     return app.build(Parts(**parts | {"metrics": CollectorRegistry(), "version": "0", "dist": tmp_path}))
 
 
+def is_let_in(route: BaseRoute) -> bool:
+    """True if something decides who may use this route."""
+    if isinstance(route, APIWebSocketRoute):
+        return is_guarded(route)
+    return isinstance(route, GuardedRoute | PublicRoute)
+
+
 def test_every_route_is_guarded_or_listed_as_public(application: FastAPI) -> None:
     public = {route.path for route in application.routes if isinstance(route, PublicRoute)}
-    others = [route for route in application.routes if not isinstance(route, GuardedRoute | PublicRoute)]
+    others = [route for route in application.routes if not is_let_in(route)]
     assert public == app.PUBLIC
     assert {getattr(route, "path", "") for route in others} == {
         "/api/v1/openapi.json",
