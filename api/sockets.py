@@ -52,7 +52,8 @@ class Socket(Generic[T]):
         return self._websocket
 
     async def receive(self) -> str | bytes:
-        """Returns the next message: a str if it is text."""
+        """Returns the next message: a str if it is text. Who is not asked for one for seconds is given up, since its
+        answers to pings wait behind what it said."""
         self._check()
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":

@@ -41,6 +41,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
                 return
             super().data_received(data[begin : begin + SLICE_BYTES])
             self._check()
+        if (
+            not self.handshake_initiated
+        ):  # it comes whole, so that is what httptools could read and the parser could not
+            self.transport.write(b"".join(self.conn.data_to_send()) or REFUSED)
+            self.transport.close()
+
+    def handle_parser_exception(self) -> None:
+        """Ends what is no WebSocket; who was not let in yet is told nothing."""
+        if self.conn.close_sent is None:
+            self.transport.abort()
+        else:
+            super().handle_parser_exception()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -73,10 +85,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._end_soon()
 
     def _check(self) -> None:
-        if not self.handshake_initiated:  # the parser could not read what httptools could
-            self.transport.write(b"".join(self.conn.data_to_send()) or REFUSED)
-            self.transport.close()
-        elif self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+        if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self.transport.abort()
         elif self.queue.qsize() > MAX_QUEUED or len(self.frames) > MAX_FRAGMENTS:
             self._close(CloseCode.POLICY_VIOLATION, "too many messages, or pieces of one, at a time")

@@ -40,6 +40,8 @@ seen: dict[str, Any] = {}
 async def seat_of(_websocket: WebSocket, ticket: str) -> int:
     if ticket == "late":
         raise Refused(4410, "the room is closed")
+    if ticket == "slow":
+        await seen["go_on"].wait()
     if not ticket.isdigit():
         raise Refused(4401, "this ticket is nobody's")
     return int(ticket)
@@ -265,6 +267,31 @@ async def handshake(api: ServedApi, *headers: str, path: str = "/test/echo") -> 
 async def test_a_handshake_that_cannot_be_read_is_refused_at_once(api: ServedApi, header: str) -> None:
     answer = await handshake(api, "Host: school", header)
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
+
+
+async def test_a_long_handshake_is_read(api: ServedApi) -> None:
+    assert (await handshake(api, "Host: school", *["X: " + "x" * 6000] * 3)).startswith(b"HTTP/1.1 101")
+
+
+async def test_who_speaks_nonsense_before_being_let_in_is_cut_off(
+    api: ServedApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(
+        b"GET /test/room?ticket=slow HTTP/1.1\r\nHost: school\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    async with asyncio.timeout(30):
+        while not writer.is_closing():
+            writer.write(b"\xff" * 10)
+            await asyncio.sleep(0.01)
+            if reader.at_eof() or reader.exception() is not None:
+                break
+    writer.transport.abort()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+    async with opened(api) as line:
+        await line.send("still here")
+        assert await line.recv() == "still here"
 
 
 async def test_an_address_without_a_websocket_is_a_404(api: ServedApi) -> None:
