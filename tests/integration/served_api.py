@@ -1,5 +1,6 @@
 """The real application on its real server and store, in this process, with routes that a test adds."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
@@ -49,6 +50,12 @@ class ServedApi:
     def figure(self, name: str, **labels: str) -> float:
         """Returns a figure of the metrics, 0 if there is none."""
         return self.metrics.get_sample_value(name, labels) or 0.0
+
+    async def until(self, name: str, value: float, **labels: str) -> None:
+        """Waits for a figure; a call is counted when all of its answer is sent."""
+        async with asyncio.timeout(30):
+            while self.figure(name, **labels) != value:
+                await asyncio.sleep(0.01)
 
     async def refusals(self, count: int) -> list[AuditEntry]:
         """Returns the audit log when it accounts for this many entries."""

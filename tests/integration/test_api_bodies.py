@@ -219,10 +219,9 @@ async def test_an_upload_that_breaks_off_keeps_nothing_and_is_no_failure_of_the_
     writer.write(f"{head}Content-Type: image/png\r\nContent-Length: {MIB}\r\n\r\n".encode() + os.urandom(1000))
     async with asyncio.timeout(30):
         await seen["began"].wait()
-        writer.transport.abort()
-        labels = {"method": "POST", "route": "/test/models", "status": "400"}
-        while not api.figure("schoolgate_http_requests_total", **labels):
-            await asyncio.sleep(0.01)
+    writer.transport.abort()
+    labels = {"method": "POST", "route": "/test/models", "status": "400"}
+    await api.until("schoolgate_http_requests_total", 1, **labels)
     assert seen["created"] == 0
 
 

@@ -128,12 +128,6 @@ async def end_of(line: ClientConnection) -> tuple[int, str]:
     return line.close_code or 0, line.close_reason or ""
 
 
-async def until(api: ServedApi, name: str, value: float, **labels: str) -> None:
-    async with asyncio.timeout(30):
-        while api.figure(name, **labels) != value:
-            await asyncio.sleep(0.01)
-
-
 async def new_key(api: ServedApi, role: Role, *scopes: str) -> tuple[str, str]:
     key, text = await api.store.write(lambda c: keys.create(c, role, START_US, name="other", scopes=scopes))
     return key.id, text
@@ -147,7 +141,7 @@ async def test_messages_go_both_ways_and_are_counted_by_route(api: ServedApi) ->
             assert await line.recv() == message
         assert api.figure(OPEN, route="/test/echo") == 1
         assert api.figure(ASKED, route="/test/echo", status="101") == 1
-    await until(api, OPEN, 0, route="/test/echo")
+    await api.until(OPEN, 0, route="/test/echo")
     assert seen["ended"] == [1000]
 
 
@@ -155,7 +149,7 @@ async def test_a_handler_closes_with_its_code_and_hears_no_more(api: ServedApi) 
     async with opened(api) as line:
         await line.send("close")
         assert await end_of(line) == (4000, "as asked")
-    await until(api, OPEN, 0, route="/test/echo")
+    await api.until(OPEN, 0, route="/test/echo")
     assert seen["ended"] == [4000]
 
 
@@ -197,13 +191,13 @@ async def test_a_ticket_lets_in_and_what_is_none_is_told_by_the_closing_code(api
             assert (await end_of(line))[0] == code
     details = {entry.detail for entry in await api.refusals(4)}
     assert {"this ticket is nobody's: WebSocket /test/room", "the room is closed: WebSocket /test/room"} <= details
-    await until(api, OPEN, 0, route="/test/room")
+    await api.until(OPEN, 0, route="/test/room")
 
 
 async def test_a_query_that_is_not_as_described_closes_the_connection(api: ServedApi) -> None:
     async with opened(api, "/test/room?ticket=7&number=x") as line:
         assert (await end_of(line))[0] == 1008
-    await until(api, OPEN, 0, route="/test/room")
+    await api.until(OPEN, 0, route="/test/room")
 
 
 async def test_the_subprotocol_has_to_be_named(api: ServedApi) -> None:
@@ -317,7 +311,7 @@ async def test_a_message_that_is_too_long_ends_the_connection(api: ServedApi) ->
     async with opened(api) as line:
         await line.send([b"x" * 1024] * (MESSAGE_BYTES // 1024 + 1))
         assert (await end_of(line))[0] == 1009
-    await until(api, OPEN, 0, route="/test/echo")
+    await api.until(OPEN, 0, route="/test/echo")
 
 
 async def test_what_comes_faster_than_it_is_taken_waits_on_the_line(api: ServedApi) -> None:
@@ -351,7 +345,7 @@ async def test_a_swarm_of_empty_messages_or_fragments_ends_the_connection(api: S
             line.transport.write(swarm)
             assert (await end_of(line))[0] == 1008
             seen["go_on"].set()
-    await until(api, OPEN, 0, route="/test/echo")
+    await api.until(OPEN, 0, route="/test/echo")
 
 
 async def test_a_reader_that_takes_nothing_is_cut_off(api: ServedApi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,16 +353,16 @@ async def test_a_reader_that_takes_nothing_is_cut_off(api: ServedApi, monkeypatc
     async with opened(api) as line:
         await line.send("pour")
         line.transport.pause_reading()
-        await until(api, OPEN, 1, route="/test/echo")
-        await until(api, OPEN, 0, route="/test/echo")
+        await api.until(OPEN, 1, route="/test/echo")
+        await api.until(OPEN, 0, route="/test/echo")
         line.transport.abort()
 
 
 async def test_who_answers_no_ping_is_given_up(api: ServedApi) -> None:
     async with opened(api) as line:
-        await until(api, OPEN, 1, route="/test/echo")
+        await api.until(OPEN, 1, route="/test/echo")
         line.transport.pause_reading()
-        await until(api, OPEN, 0, route="/test/echo")
+        await api.until(OPEN, 0, route="/test/echo")
         line.transport.abort()
 
 
