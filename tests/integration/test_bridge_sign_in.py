@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from gateway.tls import authority
+from tests.cut_line import CutLine
 from tests.eventually import eventually
 from tests.held_sink import HeldSink
 from tests.mosquitto_process import MosquittoProcess
@@ -124,3 +125,21 @@ async def test_a_broker_that_puts_all_of_a_user_under_one_id_keeps_the_session(t
             async with running_bridge(mosquitto.port, sink, username="school", password=PASSWORD):
                 await eventually(lambda: len(sink.frames) == 2)
     assert sink.payloads == [b"one", b"two"]
+
+
+async def test_a_session_that_our_own_second_connection_took_over_outlives_it(tmp_path: Path) -> None:
+    sink = HeldSink()
+    settings = {"use_username_as_clientid": "true"}
+    with MosquittoProcess(tmp_path / "mosquitto", settings, users={"school": PASSWORD, "reader": "1"}) as mosquitto:
+        async with CutLine(mosquitto.port) as line, publisher(mosquitto.port, "reader", "1") as client:
+            line.unanswered.add(2)
+            async with running_bridge(
+                line.port, sink, is_connected=False, username="school", password=PASSWORD
+            ) as bridge:
+                await eventually(lambda: "already connected" in mosquitto.log_tail())
+                await eventually(lambda: bridge.counters.connections_total == 1)
+            await published(client, [b"kept"])
+            await asyncio.sleep(3)  # the broker's own clock is what is tested: it would end a session of a second
+            async with running_bridge(mosquitto.port, sink, username="school", password=PASSWORD):
+                await eventually(lambda: sink.frames)
+    assert sink.payloads == [b"kept"]
