@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from devices.mqtt.client.bridge import Bridge, BridgeSettings
 from gateway.tls import authority
 from tests.cut_line import CutLine
 from tests.eventually import eventually
@@ -143,3 +144,22 @@ async def test_a_session_that_our_own_second_connection_took_over_outlives_it(tm
             async with running_bridge(mosquitto.port, sink, username="school", password=PASSWORD):
                 await eventually(lambda: sink.frames)
     assert sink.payloads == [b"kept"]
+
+
+async def test_it_ends_when_it_is_told_to_whatever_its_second_connection_does(tmp_path: Path) -> None:
+    settings = {"use_username_as_clientid": "true"}
+    with MosquittoProcess(tmp_path / "mosquitto", settings, users={"school": PASSWORD}) as mosquitto:
+        for turns in range(6):
+            bridge_settings = BridgeSettings(
+                "127.0.0.1", mosquitto.port, "bridge", ("sg/#",), username="school", password=PASSWORD
+            )
+            bridge = Bridge(bridge_settings, HeldSink(), lambda: 0, lambda: 0.1)
+            task = asyncio.create_task(bridge.run())
+            with structlog.testing.capture_logs() as logs:
+                while not any(entry["event"] == "bridge_retained_not_taken" for entry in logs):
+                    await asyncio.sleep(0)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task}, timeout=60)
+            assert task.cancelled()
