@@ -318,7 +318,7 @@ def check_any(data: bytes, cuts: Sequence[int]) -> None:
 cuts = st.lists(st.integers(0, 1 << 16), max_size=6)
 
 
-@settings(CASES, max_examples=300)
+@settings(CASES, max_examples=200)
 @given(connects_5(), st.lists(client_packets_5, max_size=4), cuts)
 def test_decoding_undoes_encoding_in_version_5(
     connect: mqtt5.ConnectPacket, packets: list[ClientPacket], places: list[int]
@@ -327,7 +327,7 @@ def test_decoding_undoes_encoding_in_version_5(
     assert fed(data, places) == ([connect, *packets], None, Version.V5)
 
 
-@settings(CASES, max_examples=300)
+@settings(CASES, max_examples=200)
 @given(connects_311(), st.lists(client_packets_311, max_size=4), cuts)
 def test_decoding_undoes_encoding_in_version_311(
     connect: mqtt5.ConnectPacket, packets: list[ClientPacket], places: list[int]
@@ -336,14 +336,14 @@ def test_decoding_undoes_encoding_in_version_311(
     assert fed(data, places) == ([connect, *packets], None, Version.V311)
 
 
-@settings(CASES, max_examples=300)
+@settings(CASES, max_examples=200)
 @given(server_packets_5)
 def test_what_a_server_writes_in_version_5_reads_the_same(packet: ServerPacket) -> None:
     data = encode(packet, Version.V5)
     assert mqtt5.read(memoryview(data)) == (packet, len(data))
 
 
-@settings(CASES, max_examples=300)
+@settings(CASES, max_examples=200)
 @given(publishes(is_client=False, is_5=False) | acknowledgements_311)
 def test_what_both_sides_send_is_written_in_version_311_as_a_client_writes_it(
     packet: mqtt5.PublishPacket | mqtt5.PubAckPacket,
