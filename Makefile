@@ -2,9 +2,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DATA ?= data
+# The tests run in this many processes; most of them wait most of the time.
+WORKERS ?= 4
+# A file's tests stay together and share what they set up; the long ones come first, as they are collected.
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 WEB_SOURCES := $(shell find api/web -path api/web/node_modules -prune -o -path api/web/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: setup run test bench faults lint lock clean
+.PHONY: setup run test test-fast bench faults lint style types imports quick lock clean
 
 setup: .venv/.run api/web/dist/index.html  ## everything that running needs, no test servers
 	@echo "Ready: $(BIN)/schoolgate and $(BIN)/school-sim"
@@ -13,12 +17,24 @@ run: setup  ## the gateway with a simulated school talking to it
 	@$(BIN)/python scripts/demo.py --data $(DATA)
 
 test: .venv/.dev .cache/servers api/web/dist/index.html lint  ## every test, against real servers
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
-lint: .venv/.dev
+test-fast: .venv/.dev  ## for the working day: the checks and every test that needs no server, at the same time
+	@$(MAKE) --no-print-directory -j2 --output-sync=target quick lint
+
+quick: .venv/.dev
+	$(BIN)/pytest $(SIDE_BY_SIDE) -n 2 tests/unit tests/property
+
+lint: style types imports  ## what can be seen without running anything
+
+style: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv/.dev
 	$(BIN)/mypy
+
+imports: .venv/.dev
 	$(BIN)/lint-imports
 
 bench: .venv/.dev .cache/servers api/web/dist/index.html  ## figures with their baselines, nothing asserted

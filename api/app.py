@@ -36,6 +36,9 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     )
 )
 
+PUBLIC: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+"""The addresses of the API that need no key; the console's files and the OpenAPI document are the others."""
+
 DESCRIPTION: Final = """\
 Every call needs a key: `Authorization: Bearer sg_…`. Lists come in pages: hand `next` back as `after`. Times are
 RFC 3339, in UTC. Errors are problem details (RFC 9457): 400 is a request that this document forbids, 422 one that it

@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, cast
 
-import msgspec
 from fastapi import Depends
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIWebSocketRoute
 from fastapi.security import HTTPBearer
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.requests import HTTPConnection, Request
 
+from api.bodies import BoundedRoute
 from api.parts import Parts
 from api.problems import Problem
 from api.refusals import Refusals
@@ -58,13 +57,13 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """A call that is let in: whose it is, and the parts of the gateway that it may use."""
+class Holder:
+    """Who showed a key that opens: whose call or connection it is, and the parts of the gateway that it may use."""
 
     parts: Parts
     key: Key
     secret: str = field(repr=False)
-    request: Request
+    gate: Gate
 
     @property
     def actor(self) -> str:
@@ -73,79 +72,79 @@ class Caller:
 
     async def is_still_let_in(self) -> bool:
         """True until the key is revoked; for calls that last."""
-        gate: Gate = self.request.app.state.gate
-        return await gate.key_of(f"sg_{self.key.id}_{self.secret}") is not None
+        return await self.gate.key_of(f"sg_{self.key.id}_{self.secret}") is not None
+
+    def need(self, connection: HTTPConnection, needed: tuple[Permission, ...]) -> None:
+        """Raises Problem 403, and notes the refusal, if the key lacks one of these permissions."""
+        missing = next((permission for permission in needed if permission not in self.key.permissions), None)
+        if missing is not None:
+            refusals: Refusals = connection.app.state.refusals
+            refusals.note(self.actor, "call_refused", f"{_what(connection)} needs {missing}")
+            raise Problem(403, f"a key of role {self.key.role} lacks the permission {missing}")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller(Holder):
+    """A call that is let in."""
+
+    request: Request
 
 
 def requires(*needed: Permission) -> Callable[..., Awaitable[Caller]]:
     """Returns the dependency of a route that needs these permissions, or just any key."""
 
     async def caller(request: Request, _documented: Annotated[object, Depends(_BEARER)]) -> Caller:
-        state = request.app.state
-        key, secret = cast(tuple[Key, str], request.scope["schoolgate.key"])
-        missing = next((permission for permission in needed if permission not in key.permissions), None)
-        if missing is not None:
-            refusals: Refusals = state.refusals
-            refusals.note(f"key:{key.id}", "call_refused", f"{request.method} {_route(request)} needs {missing}")
-            raise Problem(403, f"a key of role {key.role} lacks the permission {missing}")
-        return Caller(state.parts, key, secret, request)
+        holder = cast(Holder, request.scope["schoolgate.holder"])
+        holder.need(request, needed)
+        return Caller(holder.parts, holder.key, holder.secret, holder.gate, request)
 
     return caller
 
 
-class GuardedRoute(APIRoute):
+class GuardedRoute(BoundedRoute):
     """A route that lets nobody in without a key, and reads no body before that."""
 
-    def get_route_handler(self) -> Callable[[Request], Any]:
-        handle = super().get_route_handler()
-        takes_body = self.body_field is not None
-
-        async def guarded(request: Request) -> Response:
-            request.scope["schoolgate.key"] = await _let_in(request)
-            if takes_body:
-                _check_media_type(request)
-            return await handle(JsonRequest(request.scope, request.receive))
-
-        return guarded
+    async def let_in(self, request: Request) -> None:
+        """See `BoundedRoute`. Raises Problem 401."""
+        request.scope["schoolgate.holder"] = await let_in(request)
 
 
-class JsonRequest(Request):
-    """A request whose body is read strictly: UTF-8 JSON (RFC 8259) without lone surrogates, NaN or infinities."""
+class PublicRoute(BoundedRoute):
+    """A route that everybody may call; `api.app.PUBLIC` lists every one."""
 
-    async def json(self) -> object:
-        body = await self.body()
-        try:
-            return msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-            raise Problem(400, f"the body is not JSON: {reason}") from error
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 as FastAPI's
+        super().__init__(*arguments, **options)
+        self.openapi_extra = {"security": []} | (self.openapi_extra or {})
+
+    async def let_in(self, request: Request) -> None:
+        """Lets everybody in."""
 
 
-async def _let_in(request: Request) -> tuple[Key, str]:
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    gate: Gate = request.app.state.gate
+async def let_in(connection: HTTPConnection) -> Holder:
+    """Returns who calls, by `Authorization`. Raises Problem 401, and notes the refusal."""
+    scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+    state = connection.app.state
+    gate: Gate = state.gate
     if scheme.lower() == "bearer":
         key = await gate.key_of(text.strip())
         if key is not None:
-            return key, text.strip().rpartition(f"sg_{key.id}_")[2]
-    refusals: Refusals = request.app.state.refusals
-    reason = "no key" if not text else "a key that opens nothing"
-    refusals.note(_client(request), "sign_in_failed", f"{reason}: {request.method} {_route(request)}")
+            return Holder(state.parts, key, text.strip().rpartition(f"sg_{key.id}_")[2], gate)
+    refuse(connection, "sign_in_failed", "no key" if not text else "a key that opens nothing")
     challenge = "Bearer" if not text else 'Bearer error="invalid_token"'  # RFC 6750 §3
     raise Problem(401, "this needs a key: Authorization: Bearer sg_…", {"WWW-Authenticate": challenge})
 
 
-def _check_media_type(request: Request) -> None:
-    has_body = "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if has_body and media_type != "application/json" and not media_type.endswith("+json"):
-        raise Problem(415, "the body must be JSON: Content-Type: application/json", {"Accept": "application/json"})
+def refuse(connection: HTTPConnection, action: str, reason: str) -> None:
+    """Notes that somebody without a key was refused."""
+    refusals: Refusals = connection.app.state.refusals
+    client = connection.client
+    refusals.note(
+        f"client:{client.host if client is not None else 'unknown'}", action, f"{reason}: {_what(connection)}"
+    )
 
 
-def _client(request: Request) -> str:
-    return f"client:{request.client.host if request.client is not None else 'unknown'}"
-
-
-def _route(request: Request) -> str:
-    route = request.scope.get("route")
-    return route.path if isinstance(route, APIRoute) else "unknown"
+def _what(connection: HTTPConnection) -> str:
+    """Returns what is asked for, as the audit log has it: `GET /api/v1/status`."""
+    route = connection.scope.get("route")
+    path = route.path if isinstance(route, APIRoute | APIWebSocketRoute) else "unknown"
+    return f"{connection.scope.get('method', 'WebSocket')} {path}"

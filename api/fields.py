@@ -5,8 +5,9 @@ from typing import Annotated, Final
 from fastapi import Header, Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from devices.registry import DEVICE_ID, KIND
+from devices.ids import DEVICE_ID, KIND
 from foundation import rfc3339
+from gateway.alerts.rules import RULE_ID
 
 MAX_INT: Final = 2**63 - 1
 LAST_US: Final = 4_102_444_800_000_000
@@ -34,7 +35,7 @@ MaybeEmptyName = Annotated[str, StringConstraints(max_length=200, pattern=NO_CON
 TopicFilter = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=NO_CONTROLS)]
 Measurement = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 HexId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}(?:[0-9a-f]{4})?$")]
-RuleId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+RuleId = Annotated[str, StringConstraints(pattern=RULE_ID)]
 CardRef = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Number = Annotated[float, Field(ge=-1e15, le=1e15)]
 

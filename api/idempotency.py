@@ -18,6 +18,7 @@ from sqlalchemy import Connection, delete, insert, select
 from starlette.responses import Response
 
 from api.auth import Caller
+from api.bodies import Upload
 from api.problems import Problem
 from gateway.access.tables import idempotency
 
@@ -72,13 +73,15 @@ async def once(
     word: str | None,
     create: Callable[[Connection], T],
     then: Callable[[T], Awaitable[None]] | None = None,
+    body: Upload | None = None,
 ) -> Response:
-    """Returns 201 with what `create` returns, created in one transaction; `then` follows its commit.
+    """Returns 201 with what `create` returns, created in one transaction; `then` follows its commit. `body`: the
+    request's, if it was streamed; read to its end by now.
 
     With the word of an earlier request of this caller: the answer that it got, if it was the same request. Raises
     Problem 422 if it was another one, 409 while it is still being carried out, and what `create` raises.
     """
-    given = await _word(caller, word)
+    given = await _word(caller, word, body)
     now_us = caller.parts.now_us()
 
     def work(connection: Connection) -> tuple[bytes, T | None]:
@@ -86,29 +89,30 @@ async def once(
         if stored is not None:
             return stored, None
         made = create(connection)
-        body = msgspec.json.encode(made)
-        _store(connection, caller, given, body, now_us)
-        return body, made
+        answer = msgspec.json.encode(made)
+        _store(connection, caller, given, answer, now_us)
+        return answer, made
 
     with _idempotency(caller).running(given):
-        body, made = await caller.parts.store.write(work)
+        answer, made = await caller.parts.store.write(work)
         if made is not None and then is not None:
             await then(made)
-    return _created(body)
+    return _created(answer)
 
 
-async def once_elsewhere(caller: Caller, word: str | None, create: Callable[[str], Awaitable[bytes]]) -> Response:
+async def once_elsewhere(
+    caller: Caller, word: str | None, create: Callable[[str], Awaitable[bytes]], body: Upload | None = None
+) -> Response:
     """As `once`, for what another part stores in its own transaction: `create` is given an id to store it under,
     the same one for the same request, so that doing it twice is doing it once. It returns the answer's body."""
-    given = await _word(caller, word)
+    given = await _word(caller, word, body)
     now_us, store = caller.parts.now_us(), caller.parts.store
     with _idempotency(caller).running(given):
-        body = await store.read(lambda connection: _find(connection, caller, given, now_us))
-        if body is None:
-            body = await create(os.urandom(8).hex() if given is None else given.own_id)
-            made = body
+        answer = await store.read(lambda connection: _find(connection, caller, given, now_us))
+        if answer is None:
+            answer = made = await create(os.urandom(8).hex() if given is None else given.own_id)
             await store.write(lambda connection: _store(connection, caller, given, made, now_us))
-    return _created(body)
+    return _created(answer)
 
 
 def _idempotency(caller: Caller) -> Idempotency:
@@ -120,12 +124,12 @@ def _created(body: bytes) -> Response:
     return Response(body, 201, media_type="application/json")
 
 
-async def _word(caller: Caller, word: str | None) -> _Word | None:
+async def _word(caller: Caller, word: str | None, body: Upload | None) -> _Word | None:
     if word is None:
         return None
     request = caller.request
     what = hashlib.blake2b(f"{request.method} {request.url.path}?{request.url.query}\n".encode(), digest_size=32)
-    what.update(await request.body())
+    what.update(await request.body() if body is None else body.digest)
     return _Word(caller.key.id, word, what.digest())
 
 

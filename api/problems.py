@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -106,7 +106,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def install(app: FastAPI) -> None:
     """Has every error of the application answered as a problem."""
-    for kind in (HTTPException, RequestValidationError, NotFound, Conflict, Invalid, Unavailable, OperationalError):
+    refused = (HTTPException, RequestValidationError, WebSocketRequestValidationError)
+    for kind in (*refused, NotFound, Conflict, Invalid, Unavailable, OperationalError):
         app.add_exception_handler(kind, _answer)
 
 
@@ -117,7 +118,7 @@ async def _answer(request: Request, error: Exception) -> Response:
         case HTTPException():
             meaning = HTTPStatus(error.status_code)
             return answer(error.status_code, meaning.description or meaning.phrase, error.headers)
-        case RequestValidationError():
+        case RequestValidationError() | WebSocketRequestValidationError():
             faults = [_fault(entry["loc"], entry["msg"]) for entry in error.errors()[:MAX_FAULTS]]
             return answer(400, "the request is not as the OpenAPI document describes it", faults=faults)
         case NotFound():

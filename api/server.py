@@ -11,10 +11,13 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.websocket_protocol import MESSAGE_BYTES, PING_EVERY_S, PONG_WITHIN_S, WebSocketProtocol
+
 log = structlog.get_logger("http")
 
 STOP_WITHIN_S = 5
 BACKLOG = 512
+MAX_CONNECTIONS = 2_000
 PIECE_WITHIN_S = 10.0
 PIECE_BYTES = 64 << 10
 """The head of a request, and each piece of its body, has to come within that time."""
@@ -34,6 +37,7 @@ class _Protocol(HttpToolsProtocol):
 
     _piece_bytes = 0
     _framing_bytes = 0
+    _may_upgrade = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
@@ -55,6 +59,8 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        is_idle = self.cycle is None or self.cycle.response_complete  # else an answer would lose its caller
+        self._may_upgrade = is_idle and len(self.connections) < MAX_CONNECTIONS
         if self._deadline is None:
             self._expect_piece()
 
@@ -65,7 +71,7 @@ class _Protocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._framing_bytes -= len(body)
         self._piece_bytes += len(body)
-        if self._piece_bytes >= PIECE_BYTES and not self.cycle.response_complete:
+        if self._piece_bytes >= PIECE_BYTES and self.cycle is not None and not self.cycle.response_complete:
             self._expect_piece()
         super().on_body(body)
 
@@ -74,10 +80,27 @@ class _Protocol(HttpToolsProtocol):
         self._framing_bytes = 0
         super().on_message_complete()
 
+    def _should_upgrade(self) -> bool:
+        """As uvicorn's, but not over an answer that is under way, and not beyond the number of connections."""
+        return self._may_upgrade and super()._should_upgrade()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hands the connection on; from here it has other deadlines."""
+        self._expect_nothing()
+        super().handle_websocket_upgrade()
+
     def _expect_piece(self) -> None:
         self._expect_nothing()
         self._piece_bytes = 0
-        self._deadline = self.loop.call_later(PIECE_WITHIN_S, self.transport.abort)
+        self._deadline = self.loop.call_later(PIECE_WITHIN_S, self._give_up)
+
+    def _give_up(self) -> None:
+        """Ends the connection, unless it is we who do not read: a handler may take its time with a long body."""
+        self._deadline = None
+        if self.flow.read_paused and not self.transport.is_closing():
+            self._expect_piece()
+        else:
+            self.transport.abort()
 
     def _expect_nothing(self) -> None:
         if self._deadline is not None:
@@ -150,14 +173,18 @@ class HttpServer:
         config = uvicorn.Config(
             self._app,
             http=_Protocol,
-            ws="none",
+            ws=WebSocketProtocol,
+            ws_max_size=MESSAGE_BYTES,
+            ws_ping_interval=PING_EVERY_S,
+            ws_ping_timeout=PONG_WITHIN_S,
+            ws_per_message_deflate=False,  # a window for each of them, and what is sent often is small
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=STOP_WITHIN_S,
             timeout_keep_alive=30,
-            limit_concurrency=2_000,
+            limit_concurrency=MAX_CONNECTIONS,
         )
         config.load()
         if self._context is not None:

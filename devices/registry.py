@@ -9,7 +9,6 @@ import enum
 import hashlib
 import hmac
 import json
-import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,12 +17,11 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from devices.ids import check_id, check_kind
 from devices.tables import device
 
 log = structlog.get_logger("registry")
 
-DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
-KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 _LAST_REVISION = (1 << 63) - 1
 """SQLite stores a text in a column of numbers if somebody gives it one, and holds it for greater than all numbers."""
@@ -77,20 +75,6 @@ def digest_of(secret: str) -> bytes:
 
 def _digest(secret: bytes) -> bytes:
     return hashlib.sha256(b"schoolgate device secret\x00" + secret).digest()
-
-
-def check_id(device_id: str) -> None:
-    """Raises ValueError, saying what is allowed, unless `device_id` is legal in a topic and in an address."""
-    if not DEVICE_ID.fullmatch(device_id):
-        raise ValueError(
-            "a device id is 1 to 64 letters, digits, '_', '.', ':' or '-', and starts with a letter or digit"
-        )
-
-
-def check_kind(kind: str) -> None:
-    """Raises ValueError, saying what is allowed, unless `kind` is a plain word like 'sensor' or 'door-reader'."""
-    if not KIND.fullmatch(kind):
-        raise ValueError("a kind is 1 to 32 lower-case letters, digits, '_' or '-', and starts with a letter")
 
 
 def _next_revision(connection: Connection) -> int:

@@ -18,7 +18,8 @@ class Way(enum.Enum):
 class CutLine:
     """Clients connect to `port`; what they send is passed on to the server at `server_port`, and back.
 
-    `swallowed`: directions whose bytes are read and thrown away just now. An async context manager.
+    `swallowed`: directions whose bytes are read and thrown away just now. `unanswered`: numbers of the connections,
+    from 1, that hear nothing of the server. An async context manager.
     """
 
     def __init__(self, server_port: int) -> None:
@@ -28,6 +29,7 @@ class CutLine:
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
         self.swallowed: set[Way] = set()
+        self.unanswered: set[int] = set()
         self.connections_total = 0
 
     def cut(self) -> None:
@@ -41,12 +43,14 @@ class CutLine:
         self._tasks.add(task)
         self._writers.add(writer)
         self.connections_total += 1
+        is_answered = self.connections_total not in self.unanswered
         back: asyncio.StreamWriter | None = None
         try:
             answers, back = await asyncio.open_connection("127.0.0.1", self._server_port)
             self._writers.add(back)
             await asyncio.gather(
-                self._pass_on(reader, back, Way.TO_SERVER), self._pass_on(answers, writer, Way.TO_CLIENT)
+                self._pass_on(reader, back, Way.TO_SERVER),
+                self._pass_on(answers, writer, Way.TO_CLIENT, is_kept=is_answered),
             )
         except OSError:
             pass
@@ -57,9 +61,11 @@ class CutLine:
                     self._writers.discard(one)
             self._tasks.discard(task)
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way, *, is_kept: bool = True
+    ) -> None:
         while data := await reader.read(CHUNK_BYTES):
-            if way not in self.swallowed:
+            if is_kept and way not in self.swallowed:
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()

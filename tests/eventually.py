@@ -7,7 +7,7 @@ from collections.abc import Callable
 POLL_S = 0.01
 
 
-async def eventually(condition: Callable[[], object], within_s: float = 90.0, *, what: str = "") -> None:
+async def eventually(condition: Callable[[], object], within_s: float = 120.0, *, what: str = "") -> None:
     """Returns when `condition` is true. Raises AssertionError if it does not become so."""
     deadline = time.monotonic() + within_s
     while not condition():

@@ -16,8 +16,9 @@ from typing import Self
 import httpx
 
 PROGRAM = Path(sys.executable).with_name("schoolgate")
-READY_WITHIN_S = 60.0
-STOPPED_WITHIN_S = 60.0
+READY_WITHIN_S = 120.0
+STOPPED_WITHIN_S = 120.0
+ANSWERS_WITHIN_S = 120.0
 TAIL_BYTES = 8192
 PORTS = (15_000, 32_000)
 
@@ -26,17 +27,25 @@ def free_ports(count: int) -> list[int]:
     """Returns ports of 127.0.0.1 that nobody listens on just now, each a different one.
 
     They lie below the range that the system takes ports of outgoing connections from, so that none of those takes
-    one before the gateway does.
+    one before the gateway does. Each of pytest-xdist's workers has a part of that range to itself: a gateway that is
+    killed and started again finds its ports free.
     """
     found: list[int] = []
     with ExitStack() as held:
         while len(found) < count:
-            port = random.randrange(*PORTS)
+            port = random.choice(own_ports())
             one = held.enter_context(socket.socket())
             with suppress(OSError):
                 one.bind(("127.0.0.1", port))
                 found.append(port)
     return found
+
+
+def own_ports() -> range:
+    """Returns the ports that no other worker of this test run uses."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return range(*PORTS)[worker::workers]
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -90,7 +99,9 @@ class GatewayProcess:
     def api(self) -> httpx.Client:
         """Returns a client of the API that holds the admin key; close it, or use it in a `with`."""
         headers = {"Authorization": f"Bearer {self.admin_key}"}
-        return httpx.Client(base_url=f"{self.http_url}/api/v1/", headers=headers, timeout=30, trust_env=False)
+        return httpx.Client(
+            base_url=f"{self.http_url}/api/v1/", headers=headers, timeout=ANSWERS_WITHIN_S, trust_env=False
+        )
 
     def add_device(self, device_id: str, kind: str = "sensor", **more: object) -> str:
         """Adds a device through the API and returns its secret. `more`: name, place, publish, subscribe."""
@@ -106,7 +117,7 @@ class GatewayProcess:
             env=environment(self.settings),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=ANSWERS_WITHIN_S,
             check=False,
         )
 
@@ -133,7 +144,7 @@ class GatewayProcess:
         """Returns when /readyz says ready. Raises AssertionError with the log's end if it does not."""
         deadline = time.monotonic() + within_s
         answer = "no answer"
-        with httpx.Client(base_url=self.http_url, timeout=5, trust_env=False) as client:
+        with httpx.Client(base_url=self.http_url, timeout=ANSWERS_WITHIN_S, trust_env=False) as client:
             while time.monotonic() < deadline:
                 self._assert_running()
                 try:

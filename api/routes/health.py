@@ -8,9 +8,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from api.answers import Answer
+from api.auth import PublicRoute
 from api.parts import Parts
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=PublicRoute)
 
 ESSENTIAL = frozenset({"store"})
 """What the gateway cannot work without. Whatever else fails, it goes on taking in, storing and answering."""

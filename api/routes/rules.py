@@ -1,26 +1,26 @@
-"""Alert rules. What a rule must be beyond its fields' bounds is said by gateway.alerts.rules."""
+"""Alert rules. What kinds there are, and what a rule of each must be, is said by gateway.alerts.rules."""
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, get_args
 
 import msgspec
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from api import cursors
 from api.answers import Answer, paged
 from api.auth import Caller, GuardedRoute, requires
 from api.cursors import AfterText
-from api.fields import Body, DeviceId, DeviceKind, IdempotencyKey, Limit, Measurement, Name, Number, RuleId, RulePath
+from api.fields import Body, IdempotencyKey, Limit, RulePath
 from api.idempotency import once_elsewhere
 from api.problems import documented
+from api.structs import changed_model, new_model, one_of, shown_model
 from foundation.errors import NotFound
 from gateway.access import audit
 from gateway.access.keys import Permission
-from gateway.alerts.listing import SeverityLabel
-from gateway.alerts.rules import LONGEST_S, Rule, decode_rule, encode_rule
+from gateway.alerts.rules import Rule, decode_rule, encode_rule
 from gateway.store.page import page_of
 
 router = APIRouter(prefix="/api/v1/rules", tags=["alerts"], route_class=GuardedRoute)
@@ -28,81 +28,24 @@ router = APIRouter(prefix="/api/v1/rules", tags=["alerts"], route_class=GuardedR
 Reader = Annotated[Caller, Depends(requires(Permission.ALERTS_READ))]
 Writer = Annotated[Caller, Depends(requires(Permission.ALERTS_WRITE))]
 
-Seconds = Annotated[float, Field(ge=0, le=LONGEST_S)]
-SilentSeconds = Annotated[float, Field(ge=1, le=LONGEST_S)]
+KINDS: Final = get_args(Rule)
+GIVEN: Final = ("id",)
+"""What a rule has from the gateway, not from a request."""
 
-
-class _NewRule(Body):
-    name: Name
-    enabled: bool = True
-    severity: SeverityLabel = "warning"
-    device: DeviceId | None = Field(default=None, description="For this device only")
-    device_kind: DeviceKind | None = Field(default=None, description="For devices of this kind only")
-
-
-class NewThresholdRule(_NewRule):
-    """Fires when a measurement is above, or below, a limit for `for_s` seconds, until it is back at `clear`."""
-
-    kind: Literal["threshold"]
-    measurement: Measurement
-    above: Number | None = None
-    below: Number | None = None
-    clear: Number
-    for_s: Seconds = 0.0
-
-
-class NewSilenceRule(_NewRule):
-    """Fires when nothing was heard of a device for `after_s` seconds."""
-
-    kind: Literal["silence"]
-    after_s: SilentSeconds
-
-
-class ChangedRule(Body):
-    """What to change of a rule; what is left out stays. Its kind cannot change."""
-
-    kind: Literal["threshold", "silence"] = "threshold"
-    name: Name = ""
-    enabled: bool = True
-    severity: SeverityLabel = "warning"
-    device: DeviceId | None = None
-    device_kind: DeviceKind | None = None
-    measurement: Measurement = ""
-    above: Number | None = None
-    below: Number | None = None
-    clear: Number = 0.0
-    for_s: Seconds = 0.0
-    after_s: SilentSeconds = 1.0
-
-
-class _ShownRule(BaseModel):
-    id: RuleId
-    name: str
-    enabled: bool
-    severity: SeverityLabel
-    device: str | None
-    device_kind: str | None
-
-
-class ThresholdRule(_ShownRule):
-    """A rule about a measurement."""
-
-    kind: Literal["threshold"]
-    measurement: str
-    above: float | None
-    below: float | None
-    clear: float
-    for_s: float
-
-
-class SilenceRule(_ShownRule):
-    """A rule about silence."""
-
-    kind: Literal["silence"]
-    after_s: float
-
-
-ShownRule = Annotated[ThresholdRule | SilenceRule, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    NewRule: TypeAlias = BaseModel
+    ChangedRule: TypeAlias = BaseModel
+    ShownRule: TypeAlias = BaseModel
+else:  # made from what each kind declares
+    NewRule = one_of([new_model(kind, Body, GIVEN) for kind in KINDS], "kind")
+    ShownRule = one_of([shown_model(kind) for kind in KINDS], "kind")
+    ChangedRule = changed_model(
+        "ChangedRule",
+        "What to change of a rule; what is left out stays. Its kind cannot change.",
+        KINDS,
+        Body,
+        GIVEN,
+    )
 
 
 class RuleListing(BaseModel):
@@ -110,9 +53,6 @@ class RuleListing(BaseModel):
 
     items: list[ShownRule]
     next: str | None
-
-
-NewRule = Annotated[NewThresholdRule | NewSilenceRule, Field(discriminator="kind")]
 
 
 @router.get("", response_model=RuleListing, responses=documented(400, 401, 403, 503))

@@ -2,7 +2,7 @@
 
 A rule's JSON is the same in the store and at the API: flat, `kind` says which rule it is, nothing unknown
 is let through. A further kind of rule is a further struct in `Rule`, and a watch of it in
-`gateway.alerts.watches`.
+`gateway.alerts.watches`; the API takes the bounds of its fields and what is said of it from here.
 """
 
 import enum
@@ -11,13 +11,22 @@ from typing import Annotated
 
 import msgspec
 
+from devices.ids import DEVICE_ID, KIND
 from foundation.errors import Invalid
-
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 SECOND_US = 1_000_000
 LONGEST_S = 366 * 86_400
+LARGEST = 1e15
+RULE_ID = r"^[A-Za-z0-9_-]{1,64}$"
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+Id = Annotated[str, msgspec.Meta(pattern=RULE_ID)]
+DeviceId = Annotated[str, msgspec.Meta(max_length=64, pattern=f"^{DEVICE_ID.pattern}$")]
+DeviceKind = Annotated[str, msgspec.Meta(max_length=32, pattern=f"^{KIND.pattern}$")]
+Measurement = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Number = Annotated[float, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_S)]
+SilentSeconds = Annotated[float, msgspec.Meta(ge=1, le=LONGEST_S)]
 
 
 class Severity(enum.StrEnum):
@@ -35,8 +44,8 @@ class _Selected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     name: Name
     severity: Severity = Severity.WARNING
     enabled: bool = True
-    device: Id | None = None
-    device_kind: Id | None = None
+    device: Annotated[DeviceId | None, msgspec.Meta(description="For this device only")] = None
+    device_kind: Annotated[DeviceKind | None, msgspec.Meta(description="For devices of this kind only")] = None
 
     def __post_init__(self) -> None:
         if self.device is not None and self.device_kind is not None:
@@ -50,18 +59,18 @@ class _Selected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ThresholdRule(_Selected, frozen=True, kw_only=True, tag="threshold"):
-    """A measurement is above (or below) a limit for `for_s` seconds.
+    """Fires when a measurement is above, or below, a limit for `for_s` seconds, until it is back at `clear`.
 
     The condition is met by a value beyond the limit and over with a value at `clear` or on its good side;
     between the two nothing changes, so that a value that trembles around the limit makes one alert. Values
     have the unit that is in the measurement's name.
     """
 
-    measurement: Name
-    above: float | None = None
-    below: float | None = None
-    clear: float
-    for_s: float = 0.0
+    measurement: Measurement
+    above: Number | None = None
+    below: Number | None = None
+    clear: Number
+    for_s: Seconds = 0.0
 
     def __post_init__(self) -> None:
         _Selected.__post_init__(self)
@@ -94,9 +103,9 @@ class ThresholdRule(_Selected, frozen=True, kw_only=True, tag="threshold"):
 
 
 class SilenceRule(_Selected, frozen=True, kw_only=True, tag="silence"):
-    """Nothing has been heard from a device for `after_s` seconds."""
+    """Fires when nothing was heard of a device for `after_s` seconds."""
 
-    after_s: float
+    after_s: SilentSeconds
 
     def __post_init__(self) -> None:
         _Selected.__post_init__(self)

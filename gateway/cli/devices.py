@@ -35,7 +35,7 @@ def add_device(
 ) -> None:
     """Add a device, and print its secret: it is shown this once."""
     configuration = configured(config, data).configuration
-    from devices import registry
+    from devices import ids, registry
     from devices.mqtt.topics import filter_fault
     from gateway.access import audit
 
@@ -43,8 +43,8 @@ def add_device(
         if (fault := filter_fault(topic_filter)) is not None:
             raise typer.BadParameter(f"{topic_filter!r}: {fault}")
     try:
-        registry.check_id(device_id)
-        registry.check_kind(kind)
+        ids.check_id(device_id)
+        ids.check_kind(kind)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     with connected(configuration, is_writing=True) as connection:

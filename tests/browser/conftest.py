@@ -20,7 +20,7 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-WAIT_MS = 30_000
+WAIT_MS = 90_000
 
 
 @pytest.fixture(scope="package")

@@ -13,8 +13,8 @@ from tests.browser.wire_device import WireDevice
 from tests.gateway_process import GatewayProcess
 
 SIMULATOR = Path(sys.executable).with_name("school-sim")
-READY_WITHIN_S = 120.0
-STOPPED_WITHIN_S = 20.0
+READY_WITHIN_S = 240.0
+STOPPED_WITHIN_S = 120.0
 
 RULES: tuple[dict[str, object], ...] = (
     {

@@ -93,4 +93,4 @@ def test_a_card_that_finds_its_owner_elsewhere_gets_its_name_without_a_reload(
         taps = page.locator(".latest-taps .tap-row").filter(has_text="Library")
         expect(taps).to_contain_text("Unknown card")
         _add_person(gateway, "Emmy Noether", "Staff", "04123456")
-        expect(taps).to_contain_text("Emmy Noether", timeout=30_000)
+        expect(taps).to_contain_text("Emmy Noether", timeout=90_000)

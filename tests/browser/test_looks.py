@@ -95,7 +95,7 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedSchool
         yield running
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("size", SIZES)
 def test_every_page_fits_its_screen_and_has_no_accessibility_fault(
@@ -129,7 +129,7 @@ def test_the_picture_of_the_readme_can_be_taken(browser: Browser, school: Simula
         sign_in(page, school.gateway)
         expect(page.locator(".open-alerts")).to_contain_text("firing")
         expect(page.locator(".sparkline .line").first).to_have_attribute(
-            "d", re.compile("(L[^L]+){24}"), timeout=60_000
+            "d", re.compile("(L[^L]+){24}"), timeout=180_000
         )
         picture = SCREENSHOTS / "overview.png"
         page.screenshot(path=picture)

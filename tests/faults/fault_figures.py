@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 def unready(gateway: GatewayProcess) -> Mapping[str, str]:
     """Returns the parts that are not ready with their reasons."""
-    answer = httpx.get(f"{gateway.http_url}/readyz", timeout=30, trust_env=False)
+    answer = httpx.get(f"{gateway.http_url}/readyz", timeout=120, trust_env=False)
     parts = answer.json()["parts"]
     assert (answer.status_code == 200) == parts["store"]["ready"], answer.text
     return {name: part["reason"] for name, part in parts.items() if not part["ready"]}
@@ -23,7 +23,7 @@ def unready(gateway: GatewayProcess) -> Mapping[str, str]:
 
 def rows(data: Path, query: str, *parameters: object) -> list[tuple[object, ...]]:
     """Returns what a reader of the database file sees beside the gateway."""
-    connection = sqlite3.connect(f"{(data / 'schoolgate.db').as_uri()}?mode=ro", uri=True, timeout=30)
+    connection = sqlite3.connect(f"{(data / 'schoolgate.db').as_uri()}?mode=ro", uri=True, timeout=120)
     try:
         return connection.execute(query, parameters).fetchall()
     finally:

@@ -11,7 +11,7 @@ from mqtt5 import PublishPacket, QoS
 from foundation.clock import DAY_US, Clock
 from tests.faults.faked_clock import TEN_YEARS_DAYS, FakedClock
 from tests.faults.fault_figures import mistakes, rows, unready
-from tests.faults.stream import wait_for
+from tests.faults.stream import WITHIN_S, wait_for
 from tests.faults.wire_client import WireClient
 from tests.gateway_process import GatewayProcess
 
@@ -110,7 +110,7 @@ class Standing:
             keeper.send(retained.write() + mqtt5.PingReqPacket().write())
             keeper.wait_for(mqtt5.PingRespPacket)
         devices.measure()
-        wait_for(lambda: self.alerts() == {("hot", "firing")}, 30, "the alert")
+        wait_for(lambda: self.alerts() == {("hot", "firing")}, WITHIN_S, "the alert")
 
     def alerts(self) -> set[tuple[str, str]]:
         with self._gateway.api() as api:
@@ -138,12 +138,12 @@ def test_a_clock_that_jumps_by_ten_years_and_back_ends_nothing(tmp_path: Path, c
         standing = Standing(gateway, devices)
         assert not unready(gateway)
         clock.set(days)
-        wait_for(lambda: "clock" in unready(gateway), 30, "the gateway to doubt its clock")
+        wait_for(lambda: "clock" in unready(gateway), WITHIN_S, "the gateway to doubt its clock")
         devices.assert_none_is_sure()
         assert unready(gateway).keys() == {"clock"}
         standing.assert_all_lasts()
         clock.set(0)
-        wait_for(lambda: not unready(gateway), 30, "the gateway to believe its clock")
+        wait_for(lambda: not unready(gateway), WITHIN_S, "the gateway to believe its clock")
         devices.assert_all_are_sure()
         assert rows(gateway.data, "SELECT count(*) FROM reading") == [(3 * (DEVICES + 1),)]
         assert not mistakes(gateway)
@@ -163,7 +163,7 @@ def test_a_start_with_a_clock_that_is_ten_years_off_ends_nothing(tmp_path: Path,
         gateway.restart()
         assert "clock" in unready(gateway)
         clock.set(0)
-        wait_for(lambda: not unready(gateway), 30, "the gateway to believe its clock")
+        wait_for(lambda: not unready(gateway), WITHIN_S, "the gateway to believe its clock")
         devices.assert_all_are_sure()
         assert not mistakes(gateway)
 
@@ -176,7 +176,7 @@ def test_a_first_start_with_a_clock_that_is_ten_years_off_is_found_out_by_the_de
     with GatewayProcess(tmp_path / "data") as gateway:
         devices = Devices(gateway)
         assert all(sure is not Clock.GOOD for _, _, sure in devices.measure().values())
-        wait_for(lambda: "clock" in unready(gateway), 30, "the gateway to doubt its clock")
+        wait_for(lambda: "clock" in unready(gateway), WITHIN_S, "the gateway to doubt its clock")
         devices.assert_none_is_sure()
         clock.set(0)
 
@@ -184,7 +184,7 @@ def test_a_first_start_with_a_clock_that_is_ten_years_off_is_found_out_by_the_de
             devices.measure()
             return not unready(gateway)
 
-        wait_for(is_believed, 30, "the gateway to believe its clock")
+        wait_for(is_believed, WITHIN_S, "the gateway to believe its clock")
         devices.assert_all_are_sure()
         gateway.restart()
         assert not unready(gateway)

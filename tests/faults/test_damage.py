@@ -15,8 +15,9 @@ import pytest
 from devices.frame import Frame
 from gateway.store import database, sqlite
 from tests.declared import SALVAGED
+from tests.faults import rounds
 from tests.faults.fault_figures import rows, unready
-from tests.faults.stream import WINDOW, NumberStream, wait_for
+from tests.faults.stream import WINDOW, WITHIN_S, NumberStream, wait_for
 from tests.faults.wire_client import WireClient
 from tests.gateway_process import GatewayProcess
 from tests.writing_store import frame, telemetry, writing_store
@@ -25,7 +26,6 @@ PAGE_BYTES = 4_096
 ROUNDS = 4
 TAPS = 2_000
 RECEIVED_US = 1_700_000_000_000_000
-DAMAGED_FILES = int(os.environ.get("FAULT_ROUNDS", "50"))
 
 Damage = Callable[[Path], None]
 
@@ -142,7 +142,7 @@ async def test_whatever_was_done_to_the_file_there_is_a_database_afterwards(tmp_
         await store.take(*(telemetry(f"d{number % 60}", '{"values":{"n":1,"m":2}}') for number in range(2_000)))
         await store.take(*(tap(number) for number in range(200)))
     whole = (tmp_path / "whole" / database.FILE_NAME).read_bytes()
-    for seed in range(DAMAGED_FILES):
+    for seed in range(rounds.ROUNDS):
         path = tmp_path / str(seed) / database.FILE_NAME
         path.parent.mkdir()
         path.write_bytes(damaged(whole, random.Random(seed)))
@@ -277,7 +277,7 @@ def test_damage_met_while_running_is_set_aside_and_the_gateway_starts_again_by_i
                 time.sleep(0.05)
             return bool(set_aside(gateway))
 
-        wait_for(is_started_again, 60, "the damage to be met")
+        wait_for(is_started_again, WITHIN_S, "the damage to be met")
         gateway.wait_until_ready()
         assert gateway.pid == pid
         assert_it_is_told(gateway)
@@ -294,14 +294,14 @@ def test_a_stream_goes_on_over_damage_and_what_comes_after_it_is_stored_once(tmp
         gateway.restart()
         file, page = gateway.data / database.FILE_NAME, root_of_readings(gateway)
         with NumberStream(gateway.mqtt_port, "stream", secret, 1, is_keyed=True) as stream:
-            wait_for(lambda: len(stream.acknowledged) > 100, 30, "a start")
+            wait_for(lambda: len(stream.acknowledged) > 100, WITHIN_S, "a start")
             gateway.kill9()
             without_readings(file, page)
             file.with_name(f"{file.name}-wal").unlink()  # it may hold a good copy of the page
             gateway.start()
             so_far = len(stream.acknowledged)
-            wait_for(lambda: len(stream.acknowledged) > so_far + 500, 60, "acknowledgements after the damage")
-            stream.finish(within_s=60)
+            wait_for(lambda: len(stream.acknowledged) > so_far + 500, WITHIN_S, "acknowledgements after the damage")
+            stream.finish(within_s=WITHIN_S)
         assert_it_is_told(gateway)
         query = "SELECT value FROM reading JOIN series ON id = series_id WHERE device_id = 'stream'"
         stored = [round(float(str(value))) for (value,) in rows(gateway.data, query)]

@@ -9,9 +9,9 @@ from typing import Self, TypeVar
 import mqtt5
 from mqtt5 import ConnAckPacket, ConnAckReasonCode, ConnectPacket, PubAckPacket, PublishPacket, QoS
 
-P = TypeVar("P")
+from tests.faults.stream import WITHIN_S
 
-WITHIN_S = 60.0
+P = TypeVar("P")
 
 
 class Closed(Exception):

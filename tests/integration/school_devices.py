@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.gateway_process import GatewayProcess
 
 T = TypeVar("T")
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def sign_in_code(school: GatewayProcess, device_id: str, secret: str) -> str:
     client.connect("127.0.0.1", school.mqtt_port)
     client.loop_start()
     try:
-        return codes.get(timeout=15)
+        return codes.get(timeout=120)
     finally:
         client.disconnect()
         client.loop_stop()
@@ -121,11 +121,11 @@ def test_a_command_reaches_its_device_and_is_listed(school: GatewayProcess) -> N
         subscribed: queue.Queue[bool] = queue.Queue()
         client.on_subscribe = lambda *_: subscribed.put(item=True)
         client.subscribe("sg/lamp-1/cmd/#", qos=1)
-        subscribed.get(timeout=15)
+        subscribed.get(timeout=120)
         with school.api() as api:
             sent = api.post("devices/lamp-1/commands", json={"name": "led", "payload": {"on": True}})
             assert sent.status_code == 201
-            topic, payload = received.get(timeout=15)
+            topic, payload = received.get(timeout=120)
             assert (topic, json.loads(payload)) == ("sg/lamp-1/cmd/led", {"on": True})
             listed = api.get("devices/lamp-1/commands").json()["items"]
     assert listed == [sent.json()]

@@ -15,7 +15,7 @@ from tests.gateway_process import GatewayProcess
 
 
 def get(school: GatewayProcess, path: str) -> httpx.Response:
-    return httpx.get(f"{school.http_url}{path}", timeout=30, trust_env=False)
+    return httpx.get(f"{school.http_url}{path}", timeout=120, trust_env=False)
 
 
 def test_a_running_gateway_is_alive_and_ready(school: GatewayProcess) -> None:

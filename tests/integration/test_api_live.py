@@ -25,7 +25,7 @@ class Listener:
         headers = {"Authorization": f"Bearer {key}"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
-        self._client = httpx.Client(timeout=30, trust_env=False)
+        self._client = httpx.Client(timeout=120, trust_env=False)
         request = self._client.build_request("GET", f"{school.http_url}/api/v1/live", headers=headers, params=query)
         self.response = self._client.send(request, stream=True)
         self.events: list[Event] = []
@@ -170,7 +170,7 @@ def test_readers_that_hang_up_are_forgotten(school: GatewayProcess) -> None:
     """More than the gateway serves at once, one after another."""
     request = f"GET /api/v1/live HTTP/1.1\r\nHost: school\r\nAuthorization: Bearer {school.admin_key}\r\n\r\n"
     for _ in range(300):
-        with socket.create_connection(("127.0.0.1", school.http_port), timeout=10) as line:
+        with socket.create_connection(("127.0.0.1", school.http_port), timeout=120) as line:
             line.sendall(request.encode())
             assert line.recv(4096).startswith(b"HTTP/1.1 200")
 

@@ -98,7 +98,7 @@ def test_a_body_of_the_right_type_is_taken(api: httpx.Client, media_type: str) -
 
 
 def test_a_body_that_is_announced_too_long_is_a_413_without_being_read(school: GatewayProcess) -> None:
-    with socket.create_connection(("127.0.0.1", school.http_port), timeout=10) as line:
+    with socket.create_connection(("127.0.0.1", school.http_port), timeout=120) as line:
         line.sendall(
             b"POST /api/v1/people HTTP/1.1\r\nHost: school\r\nAuthorization: Bearer "
             + school.admin_key.encode()

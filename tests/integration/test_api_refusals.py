@@ -47,7 +47,7 @@ async def opened_store(directory: Path) -> AsyncIterator[Store]:
 
 async def entries_of(store: Store, refusals: int) -> list[AuditEntry]:
     """Returns the audit log when it accounts for this many refusals."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             page = await store.read(lambda connection: audit.page(connection, None, 10_000))
             if sum(entry.count for entry in page.items) >= refusals:

@@ -99,6 +99,6 @@ async def test_a_gateway_killed_in_mid_flow_stores_everything_once(tmp_path: Pat
                         gateway.kill9()
                     if seq % 1_000 == 700:
                         await asyncio.to_thread(gateway.start)
-                await eventually(told(lambda: len(values(api)) >= COUNT), within_s=60)
+                await eventually(told(lambda: len(values(api)) >= COUNT))
                 found = values(api)
     assert sorted(found) == [float(seq) for seq in range(COUNT)]

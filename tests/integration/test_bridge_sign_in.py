@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import structlog
 
+from devices.mqtt.client.bridge import Bridge, BridgeSettings
 from gateway.tls import addresses, files
+from tests.cut_line import CutLine
 from tests.eventually import eventually
 from tests.held_sink import HeldSink
 from tests.mosquitto_process import MosquittoProcess
@@ -124,3 +126,40 @@ async def test_a_broker_that_puts_all_of_a_user_under_one_id_keeps_the_session(t
             async with running_bridge(mosquitto.port, sink, username="school", password=PASSWORD):
                 await eventually(lambda: len(sink.frames) == 2)
     assert sink.payloads == [b"one", b"two"]
+
+
+async def test_a_session_that_our_own_second_connection_took_over_outlives_it(tmp_path: Path) -> None:
+    sink = HeldSink()
+    settings = {"use_username_as_clientid": "true"}
+    with MosquittoProcess(tmp_path / "mosquitto", settings, users={"school": PASSWORD, "reader": "1"}) as mosquitto:
+        async with CutLine(mosquitto.port) as line, publisher(mosquitto.port, "reader", "1") as client:
+            line.unanswered.add(2)
+            async with running_bridge(
+                line.port, sink, is_connected=False, username="school", password=PASSWORD
+            ) as bridge:
+                await eventually(lambda: "already connected" in mosquitto.log_tail())
+                await eventually(lambda: bridge.counters.connections_total == 1)
+            await published(client, [b"kept"])
+            await asyncio.sleep(3)  # the broker's own clock is what is tested: it would end a session of a second
+            async with running_bridge(mosquitto.port, sink, username="school", password=PASSWORD):
+                await eventually(lambda: sink.frames)
+    assert sink.payloads == [b"kept"]
+
+
+async def test_it_ends_when_it_is_told_to_whatever_its_second_connection_does(tmp_path: Path) -> None:
+    settings = {"use_username_as_clientid": "true"}
+    with MosquittoProcess(tmp_path / "mosquitto", settings, users={"school": PASSWORD}) as mosquitto:
+        for turns in range(6):
+            bridge_settings = BridgeSettings(
+                "127.0.0.1", mosquitto.port, "bridge", ("sg/#",), username="school", password=PASSWORD
+            )
+            bridge = Bridge(bridge_settings, HeldSink(), lambda: 0, lambda: 0.1)
+            task = asyncio.create_task(bridge.run())
+            with structlog.testing.capture_logs() as logs:
+                while not any(entry["event"] == "bridge_retained_not_taken" for entry in logs):
+                    await asyncio.sleep(0)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task}, timeout=60)
+            assert task.cancelled()

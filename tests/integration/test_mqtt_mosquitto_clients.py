@@ -14,7 +14,7 @@ from tests.integration.open_door import open_door
 
 both_versions = pytest.mark.parametrize("version", ["mqttv311", "mqttv5"])
 numbers = count(1)
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 
 
 @pytest.fixture

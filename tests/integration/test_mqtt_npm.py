@@ -24,7 +24,7 @@ def node(door: GatewayProcess, version: str, *arguments: str) -> subprocess.Comp
         env=os.environ | {"DOOR_URL": f"mqtt://127.0.0.1:{door.mqtt_port}", "DOOR_VERSION": version},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=240,
         check=False,
     )
 

@@ -30,7 +30,7 @@ from mqtt5 import (
 from tests.gateway_process import GatewayProcess
 from tests.integration.open_door import open_door
 
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 CONNECT_311 = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01r"
 
 

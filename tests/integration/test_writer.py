@@ -65,11 +65,11 @@ async def test_works_are_told_at_once_when_the_disk_is_full_those_behind_them_to
         Crowded.room.clear()
         done = large_intake(store)
         works = [asyncio.create_task(store.store.write(insert_much)) for _ in range(3)]
-        results = await asyncio.wait_for(asyncio.gather(*works, return_exceptions=True), 10)
+        results = await asyncio.wait_for(asyncio.gather(*works, return_exceptions=True), 120)
         assert [type(result) for result in results] == [Unavailable] * 3
         assert not done.is_set()
         Crowded.room.set()
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 120)
 
 
 async def test_after_a_full_disk_the_stages_hear_of_the_commit_and_the_doors_go_on(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ async def test_after_a_full_disk_the_stages_hear_of_the_commit_and_the_doors_go_
         with pytest.raises(Unavailable):
             await store.store.write(insert_much)
         Crowded.room.set()
-        await asyncio.wait_for(has_room.wait(), 10)
+        await asyncio.wait_for(has_room.wait(), 120)
         assert len(store.committed) > before
         assert [reason for _frame, reason in intakes[0].refused] == ["telemetry: not JSON"]
 

@@ -318,7 +318,7 @@ def check_any(data: bytes, cuts: Sequence[int]) -> None:
 cuts = st.lists(st.integers(0, 1 << 16), max_size=6)
 
 
-@settings(CASES, max_examples=600)
+@settings(CASES, max_examples=200)
 @given(connects_5(), st.lists(client_packets_5, max_size=4), cuts)
 def test_decoding_undoes_encoding_in_version_5(
     connect: mqtt5.ConnectPacket, packets: list[ClientPacket], places: list[int]
@@ -327,7 +327,7 @@ def test_decoding_undoes_encoding_in_version_5(
     assert fed(data, places) == ([connect, *packets], None, Version.V5)
 
 
-@settings(CASES, max_examples=600)
+@settings(CASES, max_examples=200)
 @given(connects_311(), st.lists(client_packets_311, max_size=4), cuts)
 def test_decoding_undoes_encoding_in_version_311(
     connect: mqtt5.ConnectPacket, packets: list[ClientPacket], places: list[int]
@@ -336,14 +336,14 @@ def test_decoding_undoes_encoding_in_version_311(
     assert fed(data, places) == ([connect, *packets], None, Version.V311)
 
 
-@settings(CASES, max_examples=500)
+@settings(CASES, max_examples=200)
 @given(server_packets_5)
 def test_what_a_server_writes_in_version_5_reads_the_same(packet: ServerPacket) -> None:
     data = encode(packet, Version.V5)
     assert mqtt5.read(memoryview(data)) == (packet, len(data))
 
 
-@settings(CASES, max_examples=500)
+@settings(CASES, max_examples=200)
 @given(publishes(is_client=False, is_5=False) | acknowledgements_311)
 def test_what_both_sides_send_is_written_in_version_311_as_a_client_writes_it(
     packet: mqtt5.PublishPacket | mqtt5.PubAckPacket,
@@ -351,7 +351,7 @@ def test_what_both_sides_send_is_written_in_version_311_as_a_client_writes_it(
     assert encode(packet, Version.V311) == client_311(packet)
 
 
-@settings(CASES, max_examples=3_000)
+@settings(CASES, max_examples=1_000)
 @given(st.binary(max_size=300), cuts)
 def test_any_bytes_give_packets_or_a_stated_error(data: bytes, places: list[int]) -> None:
     check_any(data, places)
@@ -362,7 +362,7 @@ CONNECT_311 = client_311(mqtt5.ConnectPacket("c", clean_start=True))
 
 
 @pytest.mark.parametrize("connect", [CONNECT_311, CONNECT_5], ids=["3.1.1", "5"])
-@settings(CASES, max_examples=3_000)
+@settings(CASES, max_examples=1_000)
 @given(st.binary(max_size=300), cuts)
 def test_any_bytes_behind_a_connect_give_packets_or_a_stated_error(
     connect: bytes, data: bytes, places: list[int]
@@ -376,7 +376,7 @@ FIRST_BYTES = st.sampled_from(
 
 
 @pytest.mark.parametrize("connect", [CONNECT_311, CONNECT_5], ids=["3.1.1", "5"])
-@settings(CASES, max_examples=3_000)
+@settings(CASES, max_examples=1_000)
 @given(st.lists(st.tuples(FIRST_BYTES, st.binary(max_size=40)), max_size=5), cuts)
 def test_any_bodies_in_good_frames_give_packets_or_a_stated_error(
     connect: bytes, frames: list[tuple[int, bytes]], places: list[int]
@@ -475,7 +475,7 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("version", Version)
-@settings(CASES, max_examples=3_000)
+@settings(CASES, max_examples=1_000)
 @given(st.integers(0, 1), st.lists(st.integers(2, 100), max_size=5), mutations, cuts)
 def test_mutated_streams_give_packets_or_a_stated_error(
     version: Version,

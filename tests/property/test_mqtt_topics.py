@@ -35,7 +35,7 @@ def as_expression(topic_filter: str) -> re.Pattern[str]:
     return re.compile(hidden + expression, re.DOTALL)
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=700, deadline=None)
 @given(filters(), names)
 def test_matching_agrees_with_a_regular_expression(topic_filter: str, topic: str) -> None:
     assert filter_fault(topic_filter) is None
@@ -43,7 +43,7 @@ def test_matching_agrees_with_a_regular_expression(topic_filter: str, topic: str
     assert matches(topic_filter, topic) == bool(as_expression(topic_filter).fullmatch(topic))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     DEEP,
     st.lists(st.tuples(st.booleans(), filters(), st.sampled_from("xyz"), st.integers()), max_size=40),
@@ -70,7 +70,7 @@ def test_the_tree_of_subscriptions_agrees_with_matching_one_by_one(
         assert sorted(tree.match(deep + topic)) == sorted(expected)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     DEEP,
     st.lists(st.tuples(st.booleans(), names), max_size=40),
@@ -95,7 +95,7 @@ def test_the_tree_of_topics_agrees_with_matching_one_by_one(
             assert sorted(tree.match(topic_filter)) == sorted(expected)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.text(max_size=20) | st.text(alphabet="$share/+#a\0", max_size=16))
 def test_any_text_is_a_filter_or_has_a_stated_fault(text: str) -> None:
     fault = filter_fault(text)

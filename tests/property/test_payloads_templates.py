@@ -106,7 +106,7 @@ def work_and_result(source: str, value: str, value_json: object) -> tuple[int, S
     return calls, result
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(templates, st.text(max_size=20) | st.just("1" * 100_000), values_json | st.just(UNDEFINED))
 def test_any_template_is_refused_or_gives_a_bounded_result_in_bounded_work(
     source: str, value: str, value_json: object

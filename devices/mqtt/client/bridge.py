@@ -213,12 +213,14 @@ class Bridge:
         except asyncio.CancelledError:
             line.pause()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._inlet.drained.wait(), DRAIN_WITHIN_S)
+                async with asyncio.timeout(DRAIN_WITHIN_S):
+                    await self._inlet.drained.wait()
             raise
         except LineLost:
             if self._harvest_task is not None:
                 with contextlib.suppress(TimeoutError):  # was it the harvest that took our session over? It will say so
-                    await asyncio.wait_for(self._harvest_opened.wait(), DRAIN_WITHIN_S)
+                    async with asyncio.timeout(DRAIN_WITHIN_S):  # wait_for of Python 3.11 can lose a cancellation
+                        await self._harvest_opened.wait()
             raise
         finally:
             if self._line is not None:

@@ -4,6 +4,10 @@ On the bridge's own connection retained messages would stand in front of live on
 broker keeps for it: of 100,000, Mosquitto 2.0 as delivered dropped a fifth of the live QoS 1 messages sent
 meanwhile, and held up others for seconds. So the bridge subscribes without retained messages (MQTT 5.0 §3.8.3.1, Retain
 Handling 2), and they are fetched beside it: QoS 0, a few filters at a time, no more than a little ahead of the disk.
+
+A broker may put all connections of a user under one client id. Then this connection would take the bridge's session
+over, and the session would end with it. So the first connection only asks, as the bridge would: whatever becomes of
+it, the session stays as long as it would without it. Only under an id that has shown to be its own is anything fetched.
 """
 
 import asyncio
@@ -26,8 +30,8 @@ AHEAD_BYTES = 1 << 18
 
 SILENT_AFTER_S = 30.0
 POLL_S = 0.1
-SESSION_EXPIRY_S = 1
-"""Not 0, so that DISCONNECT may lengthen it when the session turns out to be somebody else's."""
+AT_ONCE_S = 0
+"""The expiry of a session that ends with its connection (MQTT 5.0 §3.1.2.11.2)."""
 
 
 class NotOurs(DeviceError):
@@ -36,7 +40,7 @@ class NotOurs(DeviceError):
 
 class Harvest:
     """Runs once. `is_superseded`: whether something newer of this topic came in since the harvest began. `on_open` is
-    called when its connection turned out not to be the bridge's own."""
+    called when its client id turned out not to be the bridge's own."""
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Harvest:
         self._is_superseded = is_superseded
         self._quiet_s = quiet_s
         self._on_open = on_open
+        self._client_id = f"{session.client_id}-retained-{secrets.token_hex(3)}"
         self._line: Line
         self._frames: list[Frame] = []
         self._bytes = 0
@@ -68,22 +73,12 @@ class Harvest:
 
     async def run(self) -> None:
         """Takes in all that is retained now. Raises LineLost, and NotOurs if it must not be tried again."""
-        self._line = line = Line(
-            self._address,
-            Session(
-                f"{self._session.client_id}-retained-{secrets.token_hex(3)}",
-                SESSION_EXPIRY_S,
-                self._session.receive_max,
-                self._session.max_packet_bytes,
-            ),
-            Hearing(_nothing, self._on_message, self._on_burst, self._on_subscribed, _nothing),
-        )
+        await self._ask_whose_id()
+        self._on_open()
+        hearing = Hearing(_nothing, self._on_message, self._on_burst, self._on_subscribed, _nothing)
+        self._line = line = Line(self._address, self._session_of(AT_ONCE_S), hearing)
         try:
             greeting = await line.open()
-            if greeting.is_session_present:
-                await line.close(self._session.expiry_s)
-                raise NotOurs("the broker puts all our connections under one client id")
-            self._on_open()
             self._has_identifiers = greeting.has_identifiers
             plain = [one for one in self._subscriptions.all if not one.is_shared]
             size = -(-len(plain) // MAX_ROUNDS)
@@ -91,6 +86,22 @@ class Harvest:
                 await self._take(plain[start : start + size])
         finally:
             await line.close()
+
+    async def _ask_whose_id(self) -> None:
+        """Raises NotOurs if the broker gives us a session under this id, which nobody used before."""
+        hearing = Hearing(_nothing, _nothing, _nothing, _nothing, _nothing)
+        line = Line(self._address, self._session_of(self._session.expiry_s), hearing)
+        expiry_s = None
+        try:
+            greeting = await line.open()
+            if greeting.is_session_present:
+                raise NotOurs("the broker puts all our connections under one client id")
+            expiry_s = AT_ONCE_S
+        finally:
+            await line.close(expiry_s)
+
+    def _session_of(self, expiry_s: int) -> Session:
+        return Session(self._client_id, expiry_s, self._session.receive_max, self._session.max_packet_bytes)
 
     async def _take(self, subscriptions: list[Subscription]) -> None:
         line = self._line

@@ -85,7 +85,7 @@ class School:
             yield self.stage
         finally:
             self.stage.close()
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 120)
 
     async def store_reading(self, value: float, series_id: int = 1, clock: Clock = Clock.GOOD) -> Committed:
         """Stores a reading as the ingest would, and returns what it would tell the stages."""
@@ -107,7 +107,7 @@ class School:
 
     async def until(self, *states: State) -> Alert:
         """Waits until exactly these states were told; returns the last alert."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while len(self.told) < len(states):
                 await asyncio.sleep(0.001)
         assert tuple(change.alert.state for change in self.told) == states
@@ -118,7 +118,7 @@ class School:
         for _ in range(2):
             reads = self.clock_reads
             self.stage.devices_changed()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 while self.clock_reads < reads + 3:
                     await asyncio.sleep(0.001)
 
