@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from api.auth import Holder, let_in, refuse
 from api.problems import Problem
+from foundation.errors import Unavailable
 from gateway.access.keys import Permission
 
 T = TypeVar("T")
@@ -160,7 +161,7 @@ async def _accept(websocket: WebSocket, subprotocol: str) -> None:
 
 
 async def _end_with_key(socket: Socket[Holder]) -> None:
-    with suppress(SQLAlchemyError):  # who cannot be asked for is let in no longer
+    with suppress(SQLAlchemyError, Unavailable):  # who cannot be asked for is let in no longer
         while True:
             await asyncio.sleep(LET_IN_EVERY_S)
             if not await socket.who.is_still_let_in():

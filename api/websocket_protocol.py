@@ -41,9 +41,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
                 return
             super().data_received(data[begin : begin + SLICE_BYTES])
             self._check()
-        if (
-            not self.handshake_initiated
-        ):  # it comes whole, so that is what httptools could read and the parser could not
+        if not self.handshake_initiated:  # it came whole: httptools could read it, and the parser could not
             self.transport.write(b"".join(self.conn.data_to_send()) or REFUSED)
             self.transport.close()
 

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from api.auth import Caller, GuardedRoute, requires
 from api.fields import DeviceQuery
 from api.problems import Problem, documented
+from foundation.errors import Unavailable
 from gateway.access.keys import Permission
 from gateway.live.hub import Kind, Subscription
 
@@ -102,7 +103,7 @@ class LiveResponse(Response):
                 if clock() - reminded_s >= REMIND_S:
                     reminded_s = clock()
                     self._subscription.remind()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, Unavailable) as error:
             log.warning("live_ended", reason=str(error))
         finally:
             self._subscription.close()

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.configuration.layers import Setting, settings
 from gateway.configuration.reference import markdown
+from tests.declared import ROOMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +22,13 @@ def test_every_path_that_a_page_names_is_there(page: Path) -> None:
     named = re.findall(r"`((?:foundation|devices|gateway|api|tests|scripts)/[\w./-]+)`", page.read_text("utf-8"))
     coming = {"devices/coap", "gateway/sync", "gateway/history"}
     assert [path for path in named if path not in coming and not (ROOT / path).exists()] == []
+
+
+def test_every_file_that_belongs_in_a_backup_is_explained_to_operators() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    files = [file for room in ROOMS for file in room.files]
+    assert {"card.key", "admin.key", "tls"} <= {file.name for file in files}
+    assert [file for file in files if f"`{file.name}" not in page] == []
 
 
 @pytest.mark.parametrize("setting", settings(), ids=lambda setting: setting.name)

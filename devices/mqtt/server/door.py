@@ -5,12 +5,14 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
 import structlog
 from mqtt5 import DisconnectReasonCode
 
+from devices.frame import Intake
 from devices.mqtt.server import access
 from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.connection import Connection
@@ -21,6 +23,17 @@ log = structlog.get_logger("mqtt")
 
 SWEEP_S = 1.0
 CLOSE_WITHIN_S = 5.0
+"""Time that a peer has to read our last word, and to close its side, before the connection is reset."""
+
+LINGER_BYTES = 4 << 20
+"""What a peer may still send meanwhile. It is thrown away: a socket closed with bytes unread is reset, and the peer's
+system may then throw away what it had not read of ours."""
+
+COMMIT_WITHIN_S = 5.0
+GOODBYE_WITHIN_S = 1.0
+GOODBYE_POLL_S = 0.02
+"""At the end of the program: for the last commit, and for everybody to have read it."""
+
 REFRESH_EVERY_S = 0.05
 WRITE_HIGH_BYTES = 1 << 20
 """A client with this much unread is congested: nothing more is sent until it has read most of it."""
@@ -85,17 +98,25 @@ class Door:
             self._follow_registry()
 
     async def close(self) -> None:
-        """Stops listening and says good-bye to everybody. Wills stay for the next start."""
+        """Stops reading, acknowledges what was taken in once it is committed, and says good-bye to everybody. A disk
+        that does not answer has COMMIT_WITHIN_S. Wills stay for the next start."""
         self.broker.is_stopping = True
         for server in self._servers:
             server.close()
         for peer in list(self.peers):
+            peer.pause_reading()
+        committed = asyncio.Event()
+        self.broker.sink.submit(Intake([], committed.set, 0))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COMMIT_WITHIN_S):
+                await committed.wait()
+        for peer in list(self.peers):
             peer.connection.close(DisconnectReasonCode.SERVER_SHUTTING_DOWN)
         self._flush()
-        for _ in range(20):
+        for _ in range(round(GOODBYE_WITHIN_S / GOODBYE_POLL_S)):
             if not self.peers:
                 break
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(GOODBYE_POLL_S)
         for peer in list(self.peers):
             peer.abort()
         await asyncio.sleep(0)
@@ -211,7 +232,8 @@ class Peer(asyncio.Protocol):
         self._heard_s = self._opened_s = time.monotonic()
         self._congested_s: float | None = None
         self._unread_bytes = 0
-        self._closing_s: float | None = None
+        self._closing_s: float | None = None  # since when it only has to read what we said last
+        self._thrown_away_bytes = 0
         self.device: Device | None = None
         self.connection: Connection
 
@@ -232,6 +254,11 @@ class Peer(asyncio.Protocol):
         return principal
 
     def data_received(self, data: bytes) -> None:
+        if self._closing_s is not None:
+            self._thrown_away_bytes += len(data)
+            if self._thrown_away_bytes > LINGER_BYTES:
+                self.abort()
+            return
         connection = self.connection
         if connection.receive(data, time.time_ns() // 1000):
             self._heard_s = time.monotonic()  # a whole packet: bytes alone keep nobody alive [MQTT-3.1.2-22]
@@ -257,27 +284,47 @@ class Peer(asyncio.Protocol):
     def flush(self) -> None:
         """Writes what the connection has to send, and closes the socket if it is done."""
         transport, connection = self._transport, self.connection
-        if transport.is_closing():
+        if self._closing_s is not None or transport.is_closing():
             return
         data = connection.data_to_send()
         if data:
             transport.write(data)
         if connection.is_closing:
-            self._closing_s = time.monotonic()
-            transport.close()
+            self._linger()
         else:
             connection.pump()  # there may be more that was only too much at once
+
+    def _linger(self) -> None:
+        """Ends our side, and reads on until the peer ends its own. TLS has no half of an end, so there it just closes."""
+        self._closing_s = time.monotonic()
+        self.connection.lost()
+        transport = self._transport
+        if not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+        if self._pauses:
+            transport.resume_reading()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What the peer has not read yet, as far as it waits here."""
+        return self._transport.get_write_buffer_size()
+
+    @property
+    def _is_read(self) -> bool:
+        return self._closing_s is None and not self._transport.is_closing()
 
     def pause_reading(self) -> None:
         """Reads nothing more until `resume_reading` was called as often as this."""
         self._pauses += 1
-        if self._pauses == 1 and not self._transport.is_closing():
+        if self._pauses == 1 and self._is_read:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """See `pause_reading`. What the peer could not say meanwhile is not held against it."""
         self._pauses -= 1
-        if self._pauses == 0 and not self._transport.is_closing():
+        if self._pauses == 0 and self._is_read:
             self._heard_s = time.monotonic()
             self._transport.resume_reading()
 
@@ -295,7 +342,7 @@ class Peer(asyncio.Protocol):
             if now_s - self._opened_s > limits.connect_timeout_s:
                 self.abort()
         elif self._congested_s is not None:
-            unread_bytes = self._transport.get_write_buffer_size()
+            unread_bytes = self.unsent_bytes
             if unread_bytes < self._unread_bytes:
                 self._congested_s = now_s  # it reads, slowly
             elif now_s - self._congested_s > limits.slow_consumer_s:
