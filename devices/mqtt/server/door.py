@@ -295,7 +295,7 @@ class Peer(asyncio.Protocol):
             connection.pump()  # there may be more that was only too much at once
 
     def _linger(self) -> None:
-        """Ends our side, and reads on until the peer ends its own. TLS has no half of an end, so there it just closes."""
+        """Ends our side, and reads on until the peer ends its own. TLS has no half of an end: there it just closes."""
         self._closing_s = time.monotonic()
         self.connection.lost()
         transport = self._transport
@@ -305,11 +305,6 @@ class Peer(asyncio.Protocol):
         transport.write_eof()
         if self._pauses:
             transport.resume_reading()
-
-    @property
-    def unsent_bytes(self) -> int:
-        """What the peer has not read yet, as far as it waits here."""
-        return self._transport.get_write_buffer_size()
 
     @property
     def _is_read(self) -> bool:
@@ -342,7 +337,7 @@ class Peer(asyncio.Protocol):
             if now_s - self._opened_s > limits.connect_timeout_s:
                 self.abort()
         elif self._congested_s is not None:
-            unread_bytes = self.unsent_bytes
+            unread_bytes = self._transport.get_write_buffer_size()
             if unread_bytes < self._unread_bytes:
                 self._congested_s = now_s  # it reads, slowly
             elif now_s - self._congested_s > limits.slow_consumer_s:
