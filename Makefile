@@ -6,6 +6,8 @@ DATA ?= data
 WORKERS ?= 4
 # A file's tests stay together and share what they set up; the long ones come first, as they are collected.
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Some hundred gateways are started: the first one compiles what has changed, and the others find it compiled.
+unexport PYTHONDONTWRITEBYTECODE
 WEB_SOURCES := $(shell find api/web -path api/web/node_modules -prune -o -path api/web/dist -prune -o -type f -print 2>/dev/null)
 
 .PHONY: setup run test test-fast bench faults lint style types imports quick lock clean

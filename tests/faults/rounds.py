@@ -2,4 +2,4 @@
 
 import os
 
-ROUNDS = int(os.environ.get("FAULT_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("FAULT_ROUNDS", "12"))

@@ -26,6 +26,7 @@ PAGE_BYTES = 4_096
 ROUNDS = 4
 TAPS = 2_000
 RECEIVED_US = 1_700_000_000_000_000
+DAMAGED_FILES = max(50, rounds.ROUNDS)
 
 Damage = Callable[[Path], None]
 
@@ -142,7 +143,7 @@ async def test_whatever_was_done_to_the_file_there_is_a_database_afterwards(tmp_
         await store.take(*(telemetry(f"d{number % 60}", '{"values":{"n":1,"m":2}}') for number in range(2_000)))
         await store.take(*(tap(number) for number in range(200)))
     whole = (tmp_path / "whole" / database.FILE_NAME).read_bytes()
-    for seed in range(rounds.ROUNDS):
+    for seed in range(DAMAGED_FILES):
         path = tmp_path / str(seed) / database.FILE_NAME
         path.parent.mkdir()
         path.write_bytes(damaged(whole, random.Random(seed)))

@@ -40,8 +40,8 @@ from tests.faults.wire_client import WireClient
 from tests.gateway_process import GatewayProcess
 from tests.mqtt_world import Packet, write_311
 
-BYTES_CASES = 120 * ROUNDS
-PACKETS_CASES = 300 * ROUNDS
+BYTES_CASES = max(2_000, 120 * ROUNDS)
+PACKETS_CASES = max(5_000, 300 * ROUNDS)
 SOCKET_CASES = 8 * ROUNDS
 LIMIT_S = 300 + 20 * ROUNDS
 
