@@ -65,7 +65,7 @@ clean:
 	@echo "── Python packages (locked, with hashes)"
 	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/run.txt
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
-	$(BIN)/python -m compileall -q foundation gateway devices ledger xr_assets api/*.py firmware_sim
+	$(BIN)/python -m compileall -q foundation gateway devices ledger xr_assets api/*.py api/routes firmware_sim
 	@touch $@
 
 .venv/.dev: requirements/dev.txt .venv/.run

@@ -15,6 +15,7 @@ import signal
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
@@ -22,7 +23,6 @@ from sqlalchemy.exc import DatabaseError
 
 from api.app import build
 from api.parts import Parts
-from devices.mqtt.client.bridge import Bridge
 from devices.mqtt.server.broker import Broker
 from foundation.backoff import Backoff
 from foundation.clocks import wall_us
@@ -52,6 +52,9 @@ from gateway.store import database, sqlite
 from gateway.store.room import store_room
 from gateway.supervision import Supervisor
 from gateway.tls.certificates import Certificates, tls_room
+
+if TYPE_CHECKING:
+    from devices.mqtt.client.bridge import Bridge
 
 log = structlog.get_logger("gateway")
 
@@ -87,9 +90,9 @@ def run(configuration: Configuration) -> None:
 
     Raises ConfigError, Corrupt, Unavailable if the database cannot be used, and OSError if a door cannot be opened.
     """
-    gc.collect()
-    gc.freeze()  # what is loaded by now stays for good
+    gc.freeze()  # what is loaded by now stays for good; to collect it first would take a tenth of a second
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
     allow_many_connections()
     uvloop.run(_live(configuration))
 
@@ -206,7 +209,7 @@ def _tell_alert(hub: Hub, change: Change) -> None:
     hub.publish_event(Kind.ALERT, listing.shown(change.alert), change.alert.device_id)
 
 
-def _send_command(broker: Broker, bridge: Bridge | None, device_id: str, name: str, payload: bytes) -> None:
+def _send_command(broker: Broker, bridge: "Bridge | None", device_id: str, name: str, payload: bytes) -> None:
     topic = f"sg/{device_id}/cmd/{name}"
     broker.publish(topic, payload, qos=1)
     if bridge is not None:

@@ -56,7 +56,7 @@ Index(
     alert.c.subject,
     unique=True,
     sqlite_where=text("state != 'resolved'"),
-    postgresql_where=text("state != 'resolved'"),
+    # PostgreSQL's own word for it comes with PostgreSQL: naming it here loads its dialect at every start
 )
 
 alert_progress = Table(

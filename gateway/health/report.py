@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry
 
-from devices.mqtt.client.bridge import Bridge
 from devices.mqtt.server.door import Door
 from foundation import rfc3339
 from foundation.clocks import wall_us
@@ -28,6 +27,9 @@ from gateway.health.figures import (
 from gateway.health.metrics import GatewayCollector
 from gateway.live.hub import Hub, Kind
 
+if TYPE_CHECKING:
+    from devices.mqtt.client.bridge import Bridge
+
 SAMPLE_EVERY_S: Final = 1.0
 
 
@@ -42,7 +44,7 @@ class Report:
         started_us: int,
         core: Core,
         door: Door,
-        bridge: Bridge | None,
+        bridge: "Bridge | None",
         alerts: AlertStage,
         rooms: Sequence[Reports],
     ) -> None:

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.errors import DecodeError
+from devices.payloads.homeassistant.template_compiler import MOST_NODES, compile_template
 from devices.payloads.homeassistant.template_functions import FILTERS, METHODS, TESTS
 from devices.payloads.homeassistant.template_values import LONGEST_LIST, LONGEST_TEXT, UNDEFINED
-from devices.payloads.homeassistant.templates import MOST_NODES, Scalar, compile_template
+from devices.payloads.homeassistant.templates import Scalar
 
 keys = st.sampled_from(["a", "b", "c", "0", "items", "__class__"])
 leaves = (

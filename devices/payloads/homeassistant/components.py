@@ -8,7 +8,7 @@ from typing import Final
 from devices.errors import DecodeError
 from devices.payloads import measurements
 from devices.payloads.homeassistant.entities import Entity, Reads
-from devices.payloads.homeassistant.templates import Template, compile_template
+from devices.payloads.homeassistant.templates import Template
 from devices.payloads.measurements import Measurement
 
 LONGEST_TOPIC: Final = 1024
@@ -147,6 +147,8 @@ def template_of(source: object) -> tuple[Template | None, str | None]:
         return None, None
     if not isinstance(source, str):
         return None, "template: not a text"
+    from devices.payloads.homeassistant.template_compiler import compile_template  # loads Jinja, so only here
+
     try:
         return compile_template(source), None
     except DecodeError as error:

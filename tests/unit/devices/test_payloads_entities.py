@@ -16,7 +16,7 @@ from devices.payloads.homeassistant.entities import (
     distinct,
     is_available,
 )
-from devices.payloads.homeassistant.templates import compile_template
+from devices.payloads.homeassistant.template_compiler import compile_template
 from devices.payloads.measurements import Measurement
 from devices.payloads.values import StateMessage, Tap, Telemetry
 

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from devices.errors import DecodeError
+from devices.payloads.homeassistant.template_compiler import compile_template
 from devices.payloads.homeassistant.template_values import UNDEFINED
-from devices.payloads.homeassistant.templates import Scalar, compile_template
+from devices.payloads.homeassistant.templates import Scalar
 
 
 def render(source: str, document: object) -> Scalar:
