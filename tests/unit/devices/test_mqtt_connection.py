@@ -47,6 +47,24 @@ def test_a_client_is_let_in_and_answered(version: Version) -> None:
     client.one(PingRespPacket)
 
 
+def test_a_client_that_has_no_room_for_connack_gets_nothing_and_leaves_no_session() -> None:
+    world = World()
+    client = Client(world)
+    client.send(ConnectPacket("", clean_start=True, session_expiry_interval=60, max_packet_size=20))
+    assert client.got() == []
+    assert client.is_closed
+    assert not world.broker.sessions
+    assert world.count("mqtt_session") == 0
+
+
+@pytest.mark.parametrize(("packet_max", "count"), [(5, 1), (4, 0)])
+def test_a_refusal_is_not_sent_to_a_client_that_has_no_room_for_it(packet_max: int, count: int) -> None:
+    client = Client(World(), principal=None)
+    client.send(ConnectPacket("c", username="who", max_packet_size=packet_max))
+    assert len(client.all(ConnAckPacket)) == count
+    assert client.is_closed
+
+
 @both_versions
 def test_an_unknown_client_is_refused_and_audited(version: Version) -> None:
     world = World()
