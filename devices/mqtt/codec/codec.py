@@ -87,7 +87,10 @@ class Decoder:
             if at < len(data):
                 self._hold(data, at)
         except PacketError as error:
-            self.failure = error
+            # Kept without where it was raised: those frames hold `data`, and this decoder itself.
+            error.__cause__ = error.__context__ = None
+            self.failure = error.with_traceback(None)
+            self._held = bytearray()
             self._known = KnownFields()
         return packets
 
