@@ -15,6 +15,7 @@ from devices.mqtt.server.access import Principal
 from devices.mqtt.server.limits import Limits
 from devices.mqtt.server.message import is_declared_right
 from devices.mqtt.server.will import WillMessage
+from devices.mqtt.topics import is_too_deep
 
 MAX_CLIENT_ID = 256
 UNLIMITED = 1 << 31
@@ -117,6 +118,8 @@ def answer(packet: ConnectPacket, version: Version, sign_in: SignIn, limits: Lim
     ):
         return Refused(ConnAckReasonCode.CLIENT_ID_NOT_VALID, principal)
     will = WillMessage.of(packet.will, principal.device_id) if packet.will is not None else None
+    if will is not None and is_too_deep(will.topic):
+        return Refused(ConnAckReasonCode.TOPIC_NAME_INVALID, principal, "will_refused", will.topic)
     if will is not None and not principal.may_publish(will.topic):
         return Refused(ConnAckReasonCode.NOT_AUTHORIZED, principal, "will_refused", will.topic)
     if will is not None and not is_declared_right(will.properties.payload_format_indicator, will.payload):

@@ -21,6 +21,7 @@ from devices.mqtt.server.inflow import Inflow
 from devices.mqtt.server.message import Subscription
 from devices.mqtt.server.outflow import Outflow
 from devices.mqtt.server.session import Session
+from devices.mqtt.topics import is_too_deep, split_share
 
 
 class Subscriptions:
@@ -38,9 +39,14 @@ class Subscriptions:
         self._outflow = outflow
 
     def drop_forbidden(self) -> list[JournalEntry]:
-        """A session that goes on keeps no subscription whose grant was taken away; returns what to journal."""
+        """A session that goes on keeps no subscription that it could not make now: whose grant was taken away, or with
+        too many levels. Returns what to journal."""
         session = self._session
-        forbidden = [found for found in session.subscriptions if not self._principal.may_subscribe(found)]
+        forbidden = [
+            found
+            for found in session.subscriptions
+            if is_too_deep(split_share(found)[1]) or not self._principal.may_subscribe(found)
+        ]
         for topic_filter in forbidden:
             session.unsubscribe(topic_filter)
             self._broker.routes.remove(session, topic_filter)
@@ -75,6 +81,10 @@ class Subscriptions:
 
     def _code(self, entry: TopicFilter) -> SubAckReasonCode:
         session, limits = self._session, self._broker.limits
+        if is_too_deep(split_share(entry.pattern)[1]):
+            # "The Topic Filter is correctly formed but is not allowed for this Client" (MQTT 5.0 §3.9.3)
+            self._broker.counters.refused_topics_total += 1
+            return SubAckReasonCode.TOPIC_FILTER_INVALID
         if not self._principal.may_subscribe(entry.pattern):
             self._broker.counters.refused_topics_total += 1
             self._inflow.note_refusal("subscribe_refused", entry.pattern)
