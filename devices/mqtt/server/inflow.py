@@ -144,7 +144,7 @@ class Inflow:
             self._refuse_publish(packet, topic)
             return
         payload = packet.payload
-        if packet.payload_format_indicator and not is_declared_right(1, payload):
+        if packet.payload_format_indicator == 1 and not is_declared_right(1, payload):
             self._answer_error(packet, PubAckReasonCode.PAYLOAD_FORMAT_INVALID)
             return
         batch.frames.append(Frame(topic, payload, self.now_us, self._device_id))

@@ -6,6 +6,7 @@ No I/O: the shell takes the bytes. Nothing leaves before CONNACK ([MQTT-3.2.0-1]
 from collections.abc import Callable, Iterator
 
 from devices.mqtt.codec.codec import Version, encode, pubrel
+from devices.mqtt.codec.codec5 import write_unspecified
 from devices.mqtt.codec.wire import Kind, ServerPacket, write_variable
 from devices.mqtt.server import journal
 from devices.mqtt.server.broker import Broker
@@ -210,7 +211,8 @@ class Outflow:
         if is_plain or self._version is Version.V311:
             data = plain_publish(outgoing, self._version)
         else:
-            data = outgoing.packet(topic, alias, self._broker.steady_us()).write()
+            packet = outgoing.packet(topic, alias, self._broker.steady_us())
+            data = write_unspecified(packet) if message.properties.is_told_unspecified else packet.write()
         if self.packet_max is not None and len(data) > self.packet_max:
             return None
         if alias is not None and topic:
