@@ -218,10 +218,14 @@ class Connection:
         self._is_attached = True
         self.keep_alive_s = accepted.keep_alive_s
         broker.counters.connects_total += 1
+        if accepted.is_will_dropped:
+            broker.counters.refused_topics_total += 1
         self.outflow.attach(session, self._version, accepted.send_max, accepted.alias_max)
         self._inflow.attach(session, accepted.receive_max)
         self._acknowledgements = Acknowledgements(session, self._inflow, self.outflow)
-        self._subscriptions = Subscriptions(broker, session, principal, self._inflow, self.outflow)
+        self._subscriptions = Subscriptions(
+            broker, session, principal, self._inflow, self.outflow, is_bridge=self._decoder.is_bridge
+        )
         entries += self._subscriptions.drop_forbidden()
         if self._will is not None:
             entries.append(journal.put_will(session.key, self._will))

@@ -50,7 +50,8 @@ class Accepted:
     """Who a client is, and what holds on its connection. `server_keep_alive_s` and `told_expiry_s` are None where the
     client has what it asked for. Maxima: `receive_max` of messages that the client may leave unacknowledged,
     `send_max` of those to it, `alias_max` of topic aliases to it, `packet_max` in bytes of a packet to it.
-    `told_maxima`: how many of the door's own maxima CONNACK names."""
+    `is_will_dropped`: the client gave a will that is not kept, see `bridge_state`. `told_maxima`: how many of the
+    door's own maxima CONNACK names."""
 
     principal: Principal
     will: WillMessage | None
@@ -65,6 +66,7 @@ class Accepted:
     send_max: int
     alias_max: int
     packet_max: int | None
+    is_will_dropped: bool = False
     told_maxima: int = ALL_MAXIMA
 
     @property
@@ -117,15 +119,30 @@ def answer(packet: ConnectPacket, version: Version, sign_in: SignIn, limits: Lim
         not client_id and version is Version.V311 and not packet.clean_start  # [MQTT-3.1.3-8] of 3.1.1
     ):
         return Refused(ConnAckReasonCode.CLIENT_ID_NOT_VALID, principal)
-    will = WillMessage.of(packet.will, principal.device_id) if packet.will is not None else None
+    given = packet.will
+    # Not kept, but no reason to refuse a bridge for ever: it gives this will by itself.
+    is_will_dropped = (
+        given is not None
+        and principal.device_id is not None
+        and given.topic == bridge_state(client_id)
+        and not principal.may_publish(given.topic)
+    )
+    will = WillMessage.of(given, principal.device_id) if given is not None and not is_will_dropped else None
     if will is not None and is_too_deep(will.topic):
         return Refused(ConnAckReasonCode.TOPIC_NAME_INVALID, principal, "will_refused", will.topic)
     if will is not None and not principal.may_publish(will.topic):
         return Refused(ConnAckReasonCode.NOT_AUTHORIZED, principal, "will_refused", will.topic)
     if will is not None and not is_declared_right(will.properties.payload_format_indicator, will.payload):
         return Refused(ConnAckReasonCode.PAYLOAD_FORMAT_INVALID, principal)
-    terms = _accept(packet, version, principal, will, limits).fitting(limits)
+    accepted = replace(_accept(packet, version, principal, will, limits), is_will_dropped=is_will_dropped)
+    terms = accepted.fitting(limits)
     return terms if terms is not None else Refused(None, principal)
+
+
+def bridge_state(client_id: str) -> str:
+    """Returns where a Mosquitto that is connected as a bridge says whether it is, retained and as its will (its option
+    `notifications`, on by default)."""
+    return f"$SYS/broker/connection/{client_id}/state"
 
 
 def _failed_sign_in(username: str | None) -> Refused:

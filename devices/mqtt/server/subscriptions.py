@@ -3,6 +3,7 @@
 Routes change at once; SUBACK, and the retained messages behind it, leave after the commit of the batch.
 """
 
+import msgspec
 from mqtt5 import (
     SubAckPacket,
     SubAckReasonCode,
@@ -25,18 +26,28 @@ from devices.mqtt.topics import is_too_deep, split_share
 
 
 class Subscriptions:
-    """`principal`: who signed in, and so what the session may be subscribed to."""
+    """`principal`: who signed in, and so what the session may be subscribed to. `is_bridge`: it is a broker that speaks
+    3.1.1. Its subscriptions have the options that it would choose in version 5, so that what it publishes does not come
+    back to it, and what is retained stays marked on the other side."""
 
-    __slots__ = ("_broker", "_inflow", "_outflow", "_principal", "_session")
+    __slots__ = ("_broker", "_inflow", "_is_bridge", "_outflow", "_principal", "_session")
 
     def __init__(
-        self, broker: Broker, session: Session, principal: Principal, inflow: Inflow, outflow: Outflow
+        self,
+        broker: Broker,
+        session: Session,
+        principal: Principal,
+        inflow: Inflow,
+        outflow: Outflow,
+        *,
+        is_bridge: bool = False,
     ) -> None:
         self._broker = broker
         self._session = session
         self._principal = principal
         self._inflow = inflow
         self._outflow = outflow
+        self._is_bridge = is_bridge
 
     def drop_forbidden(self) -> list[JournalEntry]:
         """A session that goes on keeps no subscription that it could not make now: whose grant was taken away, or with
@@ -64,6 +75,8 @@ class Subscriptions:
             codes.append(code)
             if code.value < 0x80:
                 subscription = Subscription.of(entry, packet.subscription_id)
+                if self._is_bridge and not entry.pattern.startswith("$share/"):
+                    subscription = msgspec.structs.replace(subscription, no_local=True, retain_as_published=True)
                 accepted.append((subscription, session.subscribe(subscription)))
                 self._broker.routes.add(session, subscription)
                 if session.is_persistent:

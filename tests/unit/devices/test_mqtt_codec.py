@@ -196,7 +196,8 @@ def test_nothing_is_read_after_a_failure() -> None:
     [
         (b"MQIsdp", 3, b"\x20\x02\0\1"),
         (b"MQTT", 3, b"\x20\x02\0\1"),
-        (b"MQTT", 0x84, b"\x20\x02\0\1"),  # a Mosquitto bridge; it tries again without the highest bit
+        (b"MQIsdp", 0x83, b"\x20\x02\0\1"),  # a bridge that speaks 3.1
+        (b"MQTT", 0x83, b"\x20\x02\0\1"),
         (b"MQTT", 6, b"\x20\x03\0\x84\0"),
         (b"MQTT", 0, b"\x20\x02\0\1"),
     ],
@@ -242,6 +243,13 @@ def test_what_was_read_is_free_again_after_a_packet_error(version: Version, wron
     assert decoder.failure is not None
     assert (sys.getrefcount(data), sys.getrefcount(decoder)) == references
     assert held_bytes < 64 << 10
+
+
+def test_a_bridge_that_speaks_311_is_known_for_one() -> None:
+    decoder = Decoder(65_536)
+    assert len(decoder.feed(CONNECT[Version.V311].replace(b"MQTT\4", b"MQTT\x84"))) == 1
+    assert (decoder.version, decoder.is_bridge) == (Version.V311, True)
+    assert not connected(Version.V311).is_bridge
 
 
 def test_another_protocol_name_is_not_answered() -> None:

@@ -128,3 +128,31 @@ def test_what_the_client_must_be_told_is_never_left_out() -> None:
 )
 def test_a_client_that_has_no_room_for_connack_gets_none(packet: ConnectPacket) -> None:
     assert answer(packet) == Refused(None, DEVICE)
+
+
+STATE = Will("$SYS/broker/connection/c/state", payload=b"0", retain=True)
+
+
+@pytest.mark.parametrize("version", Version)
+def test_a_bridge_is_served_without_the_will_that_it_may_not_have(version: Version) -> None:
+    accepted = answer(ConnectPacket("c", will=STATE), version)
+    assert isinstance(accepted, Accepted)
+    assert (accepted.will, accepted.is_will_dropped) == (None, True)
+
+
+def test_a_bridge_keeps_its_will_where_that_is_granted() -> None:
+    granted = Principal("d1", ("$SYS/broker/connection/#",), ())
+    accepted = answer(ConnectPacket("c", will=STATE), principal=granted)
+    assert isinstance(accepted, Accepted)
+    assert accepted.will is not None
+    assert not accepted.is_will_dropped
+
+
+@pytest.mark.parametrize(
+    ("client_id", "principal"),
+    [("another", DEVICE), ("c", Principal(None, ("#",), ("#",)))],
+    ids=["of another client", "without a sign-in"],
+)
+def test_any_other_will_below_sys_is_refused(client_id: str, principal: Principal) -> None:
+    refused = answer(ConnectPacket(client_id, will=STATE), principal=principal)
+    assert refused == Refused(ConnAckReasonCode.NOT_AUTHORIZED, principal, "will_refused", STATE.topic)
