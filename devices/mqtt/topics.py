@@ -10,6 +10,10 @@ import re
 MAX_TEXT_BYTES = 65_535
 """A UTF-8 Encoded String has a two-byte length (MQTT 5.0 §1.5.4)."""
 
+MAX_LEVELS = 32
+"""Of a topic name, and of the filter inside a shared subscription, at the door. The protocol knows no such limit, but
+what a topic with very many levels costs to match is paid by everybody else; real ones have fewer than ten."""
+
 _MAX_UTF8_BYTES_A_CHARACTER = 4
 _SHARE = "$share/"
 
@@ -58,6 +62,11 @@ def filter_fault(topic_filter: str) -> str | None:
     if "+" in topic_filter and any("+" in level and level != "+" for level in topic_filter.split("/")):
         return "+ is not a whole level of the topic filter"  # [MQTT-4.7.1-2]
     return None
+
+
+def is_too_deep(topic: str) -> bool:
+    """Whether a topic name, or a filter without its share, has more levels than the door takes."""
+    return topic.count("/") >= MAX_LEVELS
 
 
 def split_share(topic_filter: str) -> tuple[str | None, str]:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from devices.mqtt.server.topic_tree import SubscriptionTree, TopicTree
 from devices.mqtt.topics import filter_fault, matches, name_fault, split_share
 
-DEEP = st.sampled_from(["", "p/" * 21, "p/" * 23, "p/" * 24, "p/" * 40])
-"""What stands before all paths of a case: the trees treat levels beyond the 24th in another way."""
+DEEP = st.sampled_from(["", "p/" * 29, "p/" * 31, "p/" * 32, "p/" * 40])
+"""What stands before all paths of a case: the trees treat levels beyond the 32nd in another way."""
 
 level = st.sampled_from(["a", "b", "", "$s", "cc"])
 names = st.lists(level, min_size=1, max_size=4).map("/".join).filter(bool)

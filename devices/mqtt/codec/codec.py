@@ -34,6 +34,10 @@ from devices.mqtt.codec.wire import (
 CONNECT_LIMIT_BYTES: Final = 65_536
 """The largest CONNECT that is read, and so what a peer that has not signed in can make the door hold."""
 
+BRIDGE_OF_311: Final = 0x84
+"""The level that a bridge to another broker gives for 3.1.1, in Mosquitto and others: it wants its own messages not to
+come back. Version 5 has the option no local for that."""
+
 _SMALLEST_LIMIT_BYTES: Final = 256
 
 
@@ -47,17 +51,19 @@ class Version(enum.IntEnum):
 class Decoder:
     """Bytes of one client in, its packets out.
 
-    `version` is None until a CONNECT has said it; it stays if that CONNECT then turns out to be malformed.
+    `version` is None until a CONNECT has said it; it stays if that CONNECT then turns out to be malformed. `is_bridge`:
+    one of version 3.1.1 said that it comes from another broker.
     `failure` is why nothing more can be read; the packets before it have been returned.
     """
 
-    __slots__ = ("_held", "_known", "_limit", "_max_packet_size", "_wanted", "failure", "version")
+    __slots__ = ("_held", "_known", "_limit", "_max_packet_size", "_wanted", "failure", "is_bridge", "version")
 
     def __init__(self, max_packet_size: int, connect_limit: int = CONNECT_LIMIT_BYTES) -> None:
         """`max_packet_size` limits every packet, `connect_limit` the first; bytes, fixed header included."""
         if min(max_packet_size, connect_limit) < _SMALLEST_LIMIT_BYTES:
             raise ValueError(f"a limit below {_SMALLEST_LIMIT_BYTES} bytes leaves no room for MQTT")
         self.version: Version | None = None
+        self.is_bridge = False
         self.failure: PacketError | None = None
         self._max_packet_size = max_packet_size
         self._limit = connect_limit
@@ -87,7 +93,10 @@ class Decoder:
             if at < len(data):
                 self._hold(data, at)
         except PacketError as error:
-            self.failure = error
+            # Kept without where it was raised: those frames hold `data`, and this decoder itself.
+            error.__cause__ = error.__context__ = None
+            self.failure = error.with_traceback(None)
+            self._held = bytearray()
             self._known = KnownFields()
         return packets
 
@@ -107,6 +116,9 @@ class Decoder:
         level = reader.byte()
         if name == b"MQTT" and level in _LEVELS:
             self.version = Version(level)
+        elif name == b"MQTT" and level == BRIDGE_OF_311:
+            self.version = Version.V311
+            self.is_bridge = True
         elif name in (b"MQTT", b"MQIsdp"):
             raise UnsupportedVersion(level)
         else:
@@ -145,7 +157,7 @@ def farewell(error: PacketError, version: Version | None, *, is_accepted: bool) 
     version that is not served ([MQTT-3.1.2-2] there).
     """
     if isinstance(error, UnsupportedVersion):
-        is_older = error.level & 0x7F < Version.V5  # a bridge sets the highest bit and tries again without it
+        is_older = error.level & 0x7F < Version.V5  # a bridge of another version sets the highest bit too
         return encode(ConnAckPacket(reason_code=error.connack_code), Version.V311 if is_older else Version.V5)
     if version is not Version.V5:
         return b""

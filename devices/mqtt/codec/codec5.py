@@ -16,6 +16,7 @@ from devices.mqtt.codec.errors import MalformedPacket, ProtocolError, QuotaExcee
 from devices.mqtt.codec.wire import (
     PUBLISH_BYTES,
     SHORT_PACKET_BYTES,
+    TOLD_UNSPECIFIED,
     ClientPacket,
     Kind,
     KnownFields,
@@ -58,6 +59,13 @@ def _flag(reader: Reader) -> int:
     return value
 
 
+def _payload_format(reader: Reader) -> int:
+    value = _flag(reader)
+    if value == 0:
+        reader.unspecified_at = reader.at - 1
+    return value
+
+
 def _positive(read: Callable[[Reader], int]) -> Callable[[Reader], int]:
     def read_positive(reader: Reader) -> int:
         value = read(reader)
@@ -80,7 +88,7 @@ def _pair(reader: Reader) -> tuple[str, str]:
 
 
 _READ: Final[dict[int, Callable[[Reader], object]]] = {
-    0x01: _flag,  # Payload Format Indicator
+    0x01: _payload_format,  # Payload Format Indicator
     0x02: Reader.long,  # Message Expiry Interval
     0x03: Reader.text,  # Content Type
     0x08: Reader.name,  # Response Topic [MQTT-3.3.2-14]
@@ -146,7 +154,8 @@ def read_all(data: bytes, at: int, limit: int, known: KnownFields, packets: list
         if isinstance(packet, PublishPacket):
             known.add_topic(data, body, packet.topic)
             name_end = body + 2 + (data[body] << 8 | data[body + 1])
-            known.add_properties(data, name_end if packet.packet_id is None else name_end + 2)
+            if packet.payload_format_indicator != TOLD_UNSPECIFIED:  # what is known the library reads as it is
+                known.add_properties(data, name_end if packet.packet_id is None else name_end + 2)
         append(packet)
         at = end
     return at
@@ -168,11 +177,31 @@ def read(data: bytes, at: int, body: int, end: int) -> ClientPacket:
 def _read(data: bytes, at: int, reader: Reader, check: Callable[[Reader, int], None]) -> ClientPacket:
     check(reader, data[at])
     reader.finish()
+    view = memoryview(data)[at : reader.end]
+    if reader.unspecified_at is not None:
+        marked = bytearray(view)
+        marked[reader.unspecified_at - at] = TOLD_UNSPECIFIED
+        view = memoryview(marked)
     try:
-        packet, _ = mqtt5.read(memoryview(data)[at : reader.end])
+        packet, _ = mqtt5.read(view)
     except (ValueError, IndexError) as error:
         raise MalformedPacket(str(error)) from error
     return packet  # type: ignore[return-value]  # the checks are those of client packets only
+
+
+def write_unspecified(packet: PublishPacket) -> bytes:
+    """The bytes of a PUBLISH whose payload format indicator is TOLD_UNSPECIFIED, with a 0 in its place."""
+    data = packet.write()
+    header = read_header(data, 0, len(data))
+    if header is None:
+        raise AssertionError("the library wrote half a packet")
+    reader = Reader(data, *header)
+    reader.binary()  # topic name
+    if packet.packet_id is not None:
+        reader.packet_id()
+    reader.variable()  # length of the properties; the library writes the indicator as the first of them
+    value_at = reader.at + 1
+    return b"%b\0%b" % (data[:value_at], data[value_at + 1 :])
 
 
 def _properties(reader: Reader, allowed: frozenset[int]) -> frozenset[int]:

@@ -54,6 +54,10 @@ ServerPacket: TypeAlias = (
 QOS: Final = (QoS.AT_MOST_ONCE, QoS.AT_LEAST_ONCE, QoS.EXACTLY_ONCE)
 """The quality of service by its number. The library's enums cannot be compared with <, nor be keys."""
 
+TOLD_UNSPECIFIED: Final = 2
+"""The payload format indicator of a packet whose bytes say 0. The library gives 0 for one that says nothing too, but
+"A Server MUST send the Payload Format Indicator unaltered to all subscribers" [MQTT-3.3.2-4]."""
+
 NEVER_EXPIRES_S: Final = 0xFFFF_FFFF
 """The Session Expiry Interval of a session that does not expire (MQTT 5.0 §3.1.2.11.2)."""
 
@@ -164,13 +168,14 @@ MAX_FILTERS: Final = 10_000
 class Reader:
     """Reads the fields of one packet in `data[at:end]`; raises MalformedPacket where they cannot be read."""
 
-    __slots__ = ("at", "data", "end", "filters")
+    __slots__ = ("at", "data", "end", "filters", "unspecified_at")
 
     def __init__(self, data: bytes, at: int, end: int) -> None:
         self.data = data
         self.at = at
         self.end = end
         self.filters = 0
+        self.unspecified_at: int | None = None  # where a payload format indicator says 0
 
     def take(self, size: int) -> int:
         """Moves on by `size` bytes and returns where they begin."""

@@ -185,6 +185,7 @@ class Connection:
 
     def _on_connect(self, packet: ConnectPacket) -> None:
         self._version = self._decoder.version or Version.V311
+        self.outflow.packet_max = packet.max_packet_size  # None in 3.1.1
         answer = handshake.answer(packet, self._version, self._sign_in, self._broker.limits)
         if answer.principal is not None:
             self._inflow.identify(answer.principal)
@@ -198,7 +199,8 @@ class Connection:
             self._broker.counters.sign_ins_failed_total += 1
         if refused.action is not None:
             self._inflow.note_refusal(refused.action, refused.detail)
-        self._end(encode(ConnAckPacket(reason_code=refused.reason), self._version))
+        reason = refused.reason
+        self._end(encode(ConnAckPacket(reason_code=reason), self._version) if reason is not None else b"")
 
     def _accept(self, accepted: Accepted) -> None:
         broker, principal = self._broker, accepted.principal
@@ -216,10 +218,14 @@ class Connection:
         self._is_attached = True
         self.keep_alive_s = accepted.keep_alive_s
         broker.counters.connects_total += 1
-        self.outflow.attach(session, self._version, accepted.send_max, accepted.alias_max, accepted.packet_max)
+        if accepted.is_will_dropped:
+            broker.counters.refused_topics_total += 1
+        self.outflow.attach(session, self._version, accepted.send_max, accepted.alias_max)
         self._inflow.attach(session, accepted.receive_max)
         self._acknowledgements = Acknowledgements(session, self._inflow, self.outflow)
-        self._subscriptions = Subscriptions(broker, session, principal, self._inflow, self.outflow)
+        self._subscriptions = Subscriptions(
+            broker, session, principal, self._inflow, self.outflow, is_bridge=self._decoder.is_bridge
+        )
         entries += self._subscriptions.drop_forbidden()
         if self._will is not None:
             entries.append(journal.put_will(session.key, self._will))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import structlog
@@ -16,6 +17,7 @@ from devices.frame import Intake
 from devices.mqtt.server import access
 from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.connection import Connection
+from devices.mqtt.server.entrance import BACKLOG, FailedHandshakes, TlsEntrance
 from devices.registry import Device, DeviceState, Registry
 from foundation.room import Totals
 
@@ -68,6 +70,8 @@ class Door:
         self._anonymous = access.anonymous(anonymous_topics) if anonymous_topics else None
         self._limits = limits
         self._servers: list[asyncio.Server] = []
+        self._entrances: list[TlsEntrance] = []
+        self._failed_handshakes = FailedHandshakes()
         self._to_flush: set[Peer] = set()
         self._is_flush_due = False
         self._revision = registry.revision
@@ -78,12 +82,13 @@ class Door:
 
     async def listen(self, host: str, port: int, context: ssl.SSLContext | None = None) -> None:
         """Opens a listening socket. Raises OSError if the address is taken or not allowed."""
-        loop = asyncio.get_running_loop()
-        handshake_s = self._limits.connect_timeout_s if context is not None else None
-        server = await loop.create_server(
-            lambda: Peer(self), host, port, ssl=context, backlog=1024, ssl_handshake_timeout=handshake_s
-        )
-        self._servers.append(server)
+        make = partial(Peer, self)
+        if context is None:
+            self._servers.append(await asyncio.get_running_loop().create_server(make, host, port, backlog=BACKLOG))
+        else:
+            entrance = TlsEntrance(context, self._limits.connect_timeout_s, make, self._failed_handshakes)
+            self._entrances.append(entrance)
+            await entrance.listen(host, port)
         log.info("mqtt_listening", host=host, port=port, tls=context is not None)
 
     async def run(self) -> None:
@@ -103,6 +108,8 @@ class Door:
         self.broker.is_stopping = True
         for server in self._servers:
             server.close()
+        for entrance in self._entrances:
+            await entrance.close()
         for peer in list(self.peers):
             peer.pause_reading()
         committed = asyncio.Event()
@@ -131,6 +138,7 @@ class Door:
         return {
             "mqtt_connects": ("Accepted CONNECTs", counters.connects_total),
             "mqtt_sign_ins_failed": ("Refused sign-ins", counters.sign_ins_failed_total),
+            "mqtt_tls_handshakes_failed": ("TLS handshakes that failed", self._failed_handshakes.total),
             "mqtt_refused_topics": ("Publishes and subscriptions without permission", counters.refused_topics_total),
             "mqtt_packet_errors": ("Connections closed for what they sent", counters.packet_errors_total),
             "mqtt_queue_dropped": ("Messages dropped from full queues of absent clients", counters.queue_dropped_total),

@@ -32,6 +32,7 @@ from devices.mqtt.server.message import is_declared_right, message_of
 from devices.mqtt.server.outflow import Outflow
 from devices.mqtt.server.routes import NOBODY
 from devices.mqtt.server.session import Client, Session
+from devices.mqtt.topics import is_too_deep
 
 MAX_KNOWN_TOPICS = 1024
 MAX_KNOWN_TOPIC = 256
@@ -143,7 +144,7 @@ class Inflow:
             self._refuse_publish(packet, topic)
             return
         payload = packet.payload
-        if packet.payload_format_indicator and not is_declared_right(1, payload):
+        if packet.payload_format_indicator == 1 and not is_declared_right(1, payload):
             self._answer_error(packet, PubAckReasonCode.PAYLOAD_FORMAT_INVALID)
             return
         batch.frames.append(Frame(topic, payload, self.now_us, self._device_id))
@@ -179,7 +180,7 @@ class Inflow:
 
     def _may_publish(self, topic: str) -> bool:
         principal = self._principal
-        is_allowed = principal is not None and principal.may_publish(topic)
+        is_allowed = principal is not None and not is_too_deep(topic) and principal.may_publish(topic)
         if is_allowed and len(topic) <= MAX_KNOWN_TOPIC:
             if len(self._allowed) >= MAX_KNOWN_TOPICS:
                 self._allowed.clear()
@@ -188,10 +189,12 @@ class Inflow:
 
     def _refuse_publish(self, packet: PublishPacket, topic: str) -> None:
         """Counted, audited and not stored. 3.1.1 has no negative answer: its message is acknowledged and gone
-        ([MQTT-3.3.5-2] leaves that or closing the connection)."""
+        ([MQTT-3.3.5-2] leaves that or closing the connection). "The Topic Name is not malformed, but is not accepted by
+        this Client or Server" (MQTT 5.0 §3.4.2.1) is what is said of one with too many levels."""
         self._broker.counters.refused_topics_total += 1
         self.note_refusal("publish_refused", topic)
-        self._answer_error(packet, PubAckReasonCode.NOT_AUTHORIZED)
+        is_deep = is_too_deep(topic)
+        self._answer_error(packet, PubAckReasonCode.TOPIC_NAME_INVALID if is_deep else PubAckReasonCode.NOT_AUTHORIZED)
 
     def _answer_error(self, packet: PublishPacket, reason: PubAckReasonCode) -> None:
         """Acknowledges a message that is not taken, in its place among the others [MQTT-4.6.0-2], [MQTT-4.6.0-3]."""

@@ -3,7 +3,7 @@
 import msgspec
 from mqtt5 import PublishPacket, RetainHandling, TopicFilter, Will
 
-from devices.mqtt.codec.wire import QOS
+from devices.mqtt.codec.wire import QOS, TOLD_UNSPECIFIED
 from foundation.clock import SECOND_US
 
 LAST_PACKET_ID = 0xFFFF
@@ -15,13 +15,15 @@ USER_PROPERTY_OVERHEAD_BYTES = 160
 
 
 class Properties(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
-    """PUBLISH properties that are passed on unaltered (MQTT 5.0 §3.3.2.3)."""
+    """PUBLISH properties that are passed on unaltered (MQTT 5.0 §3.3.2.3). `is_told_unspecified`: the publisher said
+    itself that the payload's format is 0. The tables hold what this is packed into: fields are added at the end."""
 
     payload_format_indicator: int = 0
     content_type: str | None = None
     response_topic: str | None = None
     correlation_data: bytes | None = None
     user_properties: tuple[tuple[str, str], ...] = ()
+    is_told_unspecified: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -86,12 +88,14 @@ def properties_of(packet: PublishPacket | Will) -> Properties:
         or packet.user_properties
     ):
         return NO_PROPERTIES
+    is_told_unspecified = packet.payload_format_indicator == TOLD_UNSPECIFIED
     return Properties(
-        packet.payload_format_indicator,
+        0 if is_told_unspecified else packet.payload_format_indicator,
         packet.content_type,
         packet.response_topic,
         packet.correlation_data,
         tuple(packet.user_properties),
+        is_told_unspecified,
     )
 
 
@@ -174,7 +178,9 @@ class Outgoing(msgspec.Struct):
             retain=self.is_retain,
             packet_id=self.packet_id if self.qos else None,
             duplicate=self.was_sent,
-            payload_format_indicator=properties.payload_format_indicator,
+            payload_format_indicator=(
+                TOLD_UNSPECIFIED if properties.is_told_unspecified else properties.payload_format_indicator
+            ),
             message_expiry_interval=(
                 None if expires_us is None else max(1, (expires_us - now_us + SECOND_US - 1) // SECOND_US)
             ),

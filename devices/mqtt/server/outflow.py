@@ -6,6 +6,7 @@ No I/O: the shell takes the bytes. Nothing leaves before CONNACK ([MQTT-3.2.0-1]
 from collections.abc import Callable, Iterator
 
 from devices.mqtt.codec.codec import Version, encode, pubrel
+from devices.mqtt.codec.codec5 import write_unspecified
 from devices.mqtt.codec.wire import Kind, ServerPacket, write_variable
 from devices.mqtt.server import journal
 from devices.mqtt.server.broker import Broker
@@ -28,7 +29,6 @@ class Outflow:
         "_on_output",
         "_output",
         "_output_bytes",
-        "_packet_max",
         "_retained_of",
         "_retained_topics",
         "_send_max",
@@ -36,6 +36,7 @@ class Outflow:
         "_version",
         "is_congested",
         "is_open",
+        "packet_max",
     )
 
     def __init__(self, broker: Broker, on_output: Callable[[], None]) -> None:
@@ -46,25 +47,22 @@ class Outflow:
         self._send_max = 0
         self._alias_max = 0
         self._aliases: dict[str, int] = {}
-        self._packet_max: int | None = None
         self._retained_of: Subscription | None = None
         self._retained_topics: Iterator[str] = iter(())
         self._early: list[bytes] = []
         self._output: list[bytes] = []
         self._output_bytes = 0
         self._is_closed = False
+        self.packet_max: int | None = None  # bytes that the client accepts in one packet
         self.is_open = False  # CONNACK has left
         self.is_congested = False
 
-    def attach(
-        self, session: Session, version: Version, send_max: int, alias_max: int = 0, packet_max: int | None = None
-    ) -> None:
+    def attach(self, session: Session, version: Version, send_max: int, alias_max: int = 0) -> None:
         """CONNECT said whose messages these are and what the client can take."""
         self._session = session
         self._version = version
         self._send_max = send_max
         self._alias_max = alias_max
-        self._packet_max = packet_max
 
     def open(self, connack: bytes) -> None:
         """CONNACK leaves, then what waited for it, then what the last connection left undone (MQTT 5.0 §4.4)."""
@@ -81,13 +79,15 @@ class Outflow:
         self.pump()
 
     def close(self, last: bytes = b"") -> None:
-        """Nothing more is sent after `last`, which needs no CONNACK before it. Harmless again."""
+        """Nothing more is sent after `last`, one packet, which needs no CONNACK before it. It is left out if it is
+        larger than the client accepts [MQTT-3.1.2-24]. Harmless again."""
         if self._is_closed:
             return
         self._is_closed = True
         self._session = None
         self._early.clear()
-        self._output.append(last)
+        if self.packet_max is None or len(last) <= self.packet_max:
+            self._output.append(last)
         self._on_output()
 
     def take(self) -> bytes:
@@ -102,7 +102,7 @@ class Outflow:
     def send(self, packet: ServerPacket) -> None:
         """Sends a packet, unless it is larger than the client accepts [MQTT-3.1.2-24]."""
         data = encode(packet, self._version)
-        if self._packet_max is None or len(data) <= self._packet_max:
+        if self.packet_max is None or len(data) <= self.packet_max:
             self.write(data)
 
     def write(self, data: bytes) -> None:
@@ -211,8 +211,9 @@ class Outflow:
         if is_plain or self._version is Version.V311:
             data = plain_publish(outgoing, self._version)
         else:
-            data = outgoing.packet(topic, alias, self._broker.steady_us()).write()
-        if self._packet_max is not None and len(data) > self._packet_max:
+            packet = outgoing.packet(topic, alias, self._broker.steady_us())
+            data = write_unspecified(packet) if message.properties.is_told_unspecified else packet.write()
+        if self.packet_max is not None and len(data) > self.packet_max:
             return None
         if alias is not None and topic:
             self._aliases[topic] = alias

@@ -3,6 +3,7 @@
 Routes change at once; SUBACK, and the retained messages behind it, leave after the commit of the batch.
 """
 
+import msgspec
 from mqtt5 import (
     SubAckPacket,
     SubAckReasonCode,
@@ -21,26 +22,42 @@ from devices.mqtt.server.inflow import Inflow
 from devices.mqtt.server.message import Subscription
 from devices.mqtt.server.outflow import Outflow
 from devices.mqtt.server.session import Session
+from devices.mqtt.topics import is_too_deep, split_share
 
 
 class Subscriptions:
-    """`principal`: who signed in, and so what the session may be subscribed to."""
+    """`principal`: who signed in, and so what the session may be subscribed to. `is_bridge`: it is a broker that speaks
+    3.1.1. Its subscriptions have the options that it would choose in version 5, so that what it publishes does not come
+    back to it, and what is retained stays marked on the other side."""
 
-    __slots__ = ("_broker", "_inflow", "_outflow", "_principal", "_session")
+    __slots__ = ("_broker", "_inflow", "_is_bridge", "_outflow", "_principal", "_session")
 
     def __init__(
-        self, broker: Broker, session: Session, principal: Principal, inflow: Inflow, outflow: Outflow
+        self,
+        broker: Broker,
+        session: Session,
+        principal: Principal,
+        inflow: Inflow,
+        outflow: Outflow,
+        *,
+        is_bridge: bool = False,
     ) -> None:
         self._broker = broker
         self._session = session
         self._principal = principal
         self._inflow = inflow
         self._outflow = outflow
+        self._is_bridge = is_bridge
 
     def drop_forbidden(self) -> list[JournalEntry]:
-        """A session that goes on keeps no subscription whose grant was taken away; returns what to journal."""
+        """A session that goes on keeps no subscription that it could not make now: whose grant was taken away, or with
+        too many levels. Returns what to journal."""
         session = self._session
-        forbidden = [found for found in session.subscriptions if not self._principal.may_subscribe(found)]
+        forbidden = [
+            found
+            for found in session.subscriptions
+            if is_too_deep(split_share(found)[1]) or not self._principal.may_subscribe(found)
+        ]
         for topic_filter in forbidden:
             session.unsubscribe(topic_filter)
             self._broker.routes.remove(session, topic_filter)
@@ -58,6 +75,8 @@ class Subscriptions:
             codes.append(code)
             if code.value < 0x80:
                 subscription = Subscription.of(entry, packet.subscription_id)
+                if self._is_bridge and not entry.pattern.startswith("$share/"):
+                    subscription = msgspec.structs.replace(subscription, no_local=True, retain_as_published=True)
                 accepted.append((subscription, session.subscribe(subscription)))
                 self._broker.routes.add(session, subscription)
                 if session.is_persistent:
@@ -75,6 +94,10 @@ class Subscriptions:
 
     def _code(self, entry: TopicFilter) -> SubAckReasonCode:
         session, limits = self._session, self._broker.limits
+        if is_too_deep(split_share(entry.pattern)[1]):
+            # "The Topic Filter is correctly formed but is not allowed for this Client" (MQTT 5.0 §3.9.3)
+            self._broker.counters.refused_topics_total += 1
+            return SubAckReasonCode.TOPIC_FILTER_INVALID
         if not self._principal.may_subscribe(entry.pattern):
             self._broker.counters.refused_topics_total += 1
             self._inflow.note_refusal("subscribe_refused", entry.pattern)

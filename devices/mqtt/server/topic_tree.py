@@ -5,13 +5,14 @@ Nothing recurses and nothing is deeper than `_DEPTH`, whatever a peer asks for.
 
 from typing import Generic, TypeVar
 
-from devices.mqtt.topics import matches
+from devices.mqtt.topics import MAX_LEVELS, matches
 
 V = TypeVar("V")
 
-_DEPTH = 24
-"""Levels of a trie that are branches. What is deeper is one last level, whose paths are compared one by one:
-a path of 65,535 slashes must not cost much more memory than its text."""
+_DEPTH = MAX_LEVELS
+"""Levels of a trie that are branches: all that the door takes. What is deeper, from an earlier version's database, is
+one last level, whose paths are compared one by one: a path of 65,535 slashes must not cost much more memory than its
+text."""
 
 
 class _Branch(Generic[V]):

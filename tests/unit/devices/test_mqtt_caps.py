@@ -1,12 +1,27 @@
 """What one peer can make the door hold: every memory has its cap."""
 
-from mqtt5 import PublishPacket, SubAckPacket, SubscribePacket, TopicFilter
+import pytest
+from mqtt5 import (
+    ConnAckPacket,
+    ConnAckReasonCode,
+    ConnectPacket,
+    PubAckPacket,
+    PubAckReasonCode,
+    PublishPacket,
+    PubRecPacket,
+    SubAckPacket,
+    SubscribePacket,
+    TopicFilter,
+    Will,
+)
 
+from devices.mqtt.codec.codec import Version
 from devices.mqtt.server.access import Principal
 from devices.mqtt.server.inflow import MAX_KNOWN_TOPICS
 from devices.mqtt.server.message import MESSAGE_OVERHEAD_BYTES, Message, Properties
 from devices.mqtt.server.session import Session
-from tests.mqtt_world import World, connected, publish
+from devices.mqtt.topics import MAX_LEVELS
+from tests.mqtt_world import Client, World, connected, publish
 
 
 def session_of(world: World, client_id: str) -> Session:
@@ -135,3 +150,55 @@ def test_many_filters_over_many_retained_messages_wait_as_filters() -> None:
     assert len(session.backlog) == 4
     assert len(session.queue) + len(session.inflight) <= 60
     assert len([packet for packet in client.got() if isinstance(packet, PublishPacket)]) == 1
+
+
+DEEPEST = "/".join("x" * MAX_LEVELS)
+TOO_DEEP = f"{DEEPEST}/x"
+both_versions = pytest.mark.parametrize("version", Version)
+
+
+@both_versions
+def test_a_topic_of_too_many_levels_is_counted_acknowledged_and_dropped(version: Version) -> None:
+    world = World()
+    client = connected(world, version=version)
+    client.send(publish(TOO_DEEP, b"x", 1, 1), publish(TOO_DEEP, b"x", 2, 2), publish(TOO_DEEP, b"x", 0))
+    codes = [packet.reason_code.value for packet in client.got() if isinstance(packet, PubAckPacket | PubRecPacket)]
+    assert codes == ([0x90, 0x90] if version is Version.V5 else [0, 0])
+    assert world.disk.frames == []
+    assert world.broker.counters.refused_topics_total == 3
+    client.send(publish(DEEPEST, b"x", 1, 3))
+    assert client.one(PubAckPacket).reason_code is PubAckReasonCode.SUCCESS
+    assert [frame.topic for frame in world.disk.frames] == [DEEPEST]
+
+
+@both_versions
+def test_a_filter_of_too_many_levels_is_refused(version: Version) -> None:
+    world = World()
+    client = connected(world, version=version)
+    refused = 0x8F if version is Version.V5 else 0x80
+    codes = client.subscribe(TOO_DEEP, f"{DEEPEST}/#", f"$share/one/{TOO_DEEP}", DEEPEST, f"$share/one/{DEEPEST}", "#")
+    assert codes == [refused, refused, refused, 2, 2, 2]
+    assert len(session_of(world, "c").subscriptions) == 3
+
+
+@both_versions
+def test_a_will_of_too_many_levels_is_refused(version: Version) -> None:
+    client = Client(World(), version)
+    client.send(ConnectPacket("c", will=Will(TOO_DEEP, payload=b"x")))
+    # "If none of the return codes listed are deemed applicable": 3.1.1 closes without CONNACK [MQTT-3.2.2-6]
+    codes = [connack.reason_code for connack in client.all(ConnAckPacket)]
+    assert codes == ([ConnAckReasonCode.TOPIC_NAME_INVALID] if version is Version.V5 else [])
+    assert client.is_closed
+
+
+def test_a_subscription_of_too_many_levels_that_was_kept_goes_when_its_client_comes_back() -> None:
+    world = World()
+    client = connected(world, expiry_s=100)
+    client.subscribe("t", DEEPEST)
+    client.drop()
+    with world.engine.begin() as connection:
+        connection.exec_driver_sql("update mqtt_subscription set filter = ? where filter = ?", (TOO_DEEP, DEEPEST))
+    world.crash()
+    connected(world, clean=False, expiry_s=100)
+    assert list(session_of(world, "c").subscriptions) == ["t"]
+    assert world.count("mqtt_subscription") == 1

@@ -1,5 +1,9 @@
 """The decoder's framing and limits, what the server writes in each version, and the last words to a bad peer."""
 
+import gc
+import sys
+import tracemalloc
+
 import mqtt5
 import pytest
 from mqtt5 import ConnAckReasonCode, DisconnectReasonCode, QoS, SubAckReasonCode, UnsubAckReasonCode
@@ -192,7 +196,8 @@ def test_nothing_is_read_after_a_failure() -> None:
     [
         (b"MQIsdp", 3, b"\x20\x02\0\1"),
         (b"MQTT", 3, b"\x20\x02\0\1"),
-        (b"MQTT", 0x84, b"\x20\x02\0\1"),  # a Mosquitto bridge; it tries again without the highest bit
+        (b"MQIsdp", 0x83, b"\x20\x02\0\1"),  # a bridge that speaks 3.1
+        (b"MQTT", 0x83, b"\x20\x02\0\1"),
         (b"MQTT", 6, b"\x20\x03\0\x84\0"),
         (b"MQTT", 0, b"\x20\x02\0\1"),
     ],
@@ -205,6 +210,46 @@ def test_a_version_that_is_not_served_is_told_so(name: bytes, level: int, answer
     assert decoder.failure.level == level
     assert decoder.version is None
     assert farewell(decoder.failure, decoder.version, is_accepted=False) == answer
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"\x36\0",
+        b"\x82\5\0\1\0\1\xff",
+        b"\x30\5\0\1t\1\2",
+        b"\xf0\0",
+        b"\x30\xff\xff\xff\x7f",
+    ],
+    ids=["QoS 3", "no UTF-8", "property", "AUTH", "too large"],
+)
+@pytest.mark.parametrize("version", Version)
+@pytest.mark.parametrize("is_cut", [False, True], ids=["whole", "in two pieces"])
+def test_what_was_read_is_free_again_after_a_packet_error(version: Version, wrong: bytes, is_cut: bool) -> None:
+    decoder = connected(version)
+    data = PINGREQ * 100 + wrong + bytes(256 << 10)
+    if is_cut:
+        decoder.feed(publish(version, "t", b"x", 1)[:-1])
+        data = b"x" + data
+    references = sys.getrefcount(data), sys.getrefcount(decoder)
+    gc.disable()
+    try:
+        tracemalloc.start()
+        decoder.feed(data)
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert decoder.failure is not None
+    assert (sys.getrefcount(data), sys.getrefcount(decoder)) == references
+    assert held_bytes < 64 << 10
+
+
+def test_a_bridge_that_speaks_311_is_known_for_one() -> None:
+    decoder = Decoder(65_536)
+    assert len(decoder.feed(CONNECT[Version.V311].replace(b"MQTT\4", b"MQTT\x84"))) == 1
+    assert (decoder.version, decoder.is_bridge) == (Version.V311, True)
+    assert not connected(Version.V311).is_bridge
 
 
 def test_another_protocol_name_is_not_answered() -> None:

@@ -47,6 +47,24 @@ def test_a_client_is_let_in_and_answered(version: Version) -> None:
     client.one(PingRespPacket)
 
 
+def test_a_client_that_has_no_room_for_connack_gets_nothing_and_leaves_no_session() -> None:
+    world = World()
+    client = Client(world)
+    client.send(ConnectPacket("", clean_start=True, session_expiry_interval=60, max_packet_size=20))
+    assert client.got() == []
+    assert client.is_closed
+    assert not world.broker.sessions
+    assert world.count("mqtt_session") == 0
+
+
+@pytest.mark.parametrize(("packet_max", "count"), [(5, 1), (4, 0)])
+def test_a_refusal_is_not_sent_to_a_client_that_has_no_room_for_it(packet_max: int, count: int) -> None:
+    client = Client(World(), principal=None)
+    client.send(ConnectPacket("c", username="who", max_packet_size=packet_max))
+    assert len(client.all(ConnAckPacket)) == count
+    assert client.is_closed
+
+
 @both_versions
 def test_an_unknown_client_is_refused_and_audited(version: Version) -> None:
     world = World()
@@ -530,3 +548,38 @@ def test_qos_values_are_those_of_the_library() -> None:
     packet, _ = mqtt5.read(memoryview(publish("t", qos=2, packet_id=1).write()))
     assert isinstance(packet, PublishPacket)
     assert packet.qos is QoS.EXACTLY_ONCE
+
+
+def test_what_a_bridge_of_version_311_publishes_does_not_come_back_to_it_and_the_rest_stays_marked_retained() -> None:
+    world = World()
+    bridge = Client(world, Version.V311)
+    bridge.send(b"\x10\x12\0\4MQTT\x84\0\0\0\0\6bridge")
+    assert bridge.one(ConnAckPacket).reason_code is ConnAckReasonCode.SUCCESS
+    assert bridge.subscribe("t", "$share/pool/s") == [2, 2]
+    bridge.send(publish("t", b"own"))
+    assert bridge.got() == []
+    bridge.send(publish("s", b"own"))  # no local is none of shared subscriptions [MQTT-3.8.3-4]
+    assert bridge.one(PublishPacket).payload == b"own"
+    world.crash()
+    bridge = Client(world, Version.V311)
+    bridge.send(b"\x10\x12\0\4MQTT\x84\0\0\0\0\6bridge")
+    bridge.got()
+    bridge.send(publish("t", b"own"))
+    connected(world, "other").send(publish("t", b"other", retain=True))
+    message = bridge.one(PublishPacket)
+    assert (message.payload, message.retain) == (b"other", True)
+
+
+@both_versions
+def test_the_will_of_a_bridge_that_may_not_have_it_is_dropped_and_counted(version: Version) -> None:
+    world = World()
+    topic = "$SYS/broker/connection/c/state"
+    client = connected(world, version=version, principal=OWN, will=Will(topic, payload=b"0", retain=True))
+    assert client.connack.reason_code is ConnAckReasonCode.SUCCESS
+    assert world.broker.counters.refused_topics_total == 1
+    client.send(publish(topic, b"1", 1, 1, retain=True))
+    assert client.one(PubAckPacket).packet_id == 1
+    assert world.broker.counters.refused_topics_total == 2
+    client.drop()
+    assert world.disk.frames == []
+    assert len(world.broker.retained) == 0

@@ -88,3 +88,71 @@ def test_the_same_client_id_of_two_devices_names_two_sessions() -> None:
         assert isinstance(accepted, Accepted)
         keys.add(accepted.session_key)
     assert len(keys) == 3
+
+
+@pytest.mark.parametrize(
+    ("packet_max", "told"),
+    [
+        (16, (1 << 20, 10, 5)),
+        (15, (1 << 20, 10, 0)),
+        (13, (1 << 20, 10, 0)),
+        (12, (1 << 20, 65_535, 0)),
+        (10, (1 << 20, 65_535, 0)),
+        (9, (None, 65_535, 0)),
+        (5, (None, 65_535, 0)),
+    ],
+)
+def test_connack_leaves_out_what_the_client_has_no_room_for(packet_max: int, told: tuple[int | None, int, int]) -> None:
+    accepted = answer(ConnectPacket("c", keep_alive=60, max_packet_size=packet_max))
+    assert isinstance(accepted, Accepted)
+    connack = accepted.connack(LIMITS, is_present=True)
+    assert (connack.max_packet_size, connack.receive_max, connack.topic_alias_max) == told
+    assert accepted.receive_max == connack.receive_max
+    assert len(connack.write()) <= packet_max
+
+
+def test_what_the_client_must_be_told_is_never_left_out() -> None:
+    packet = ConnectPacket("", keep_alive=500, session_expiry_interval=5000, clean_start=True, max_packet_size=49)
+    accepted = answer(packet)
+    assert isinstance(accepted, Accepted)
+    connack = accepted.connack(LIMITS, is_present=False)
+    assert connack.assigned_client_id == accepted.client_id
+    assert (connack.server_keep_alive, connack.session_expiry_interval) == (100, 1000)
+    assert len(connack.write()) <= 49
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [ConnectPacket("", keep_alive=60, max_packet_size=20), ConnectPacket("c", keep_alive=60, max_packet_size=4)],
+    ids=["assigned client id", "anything"],
+)
+def test_a_client_that_has_no_room_for_connack_gets_none(packet: ConnectPacket) -> None:
+    assert answer(packet) == Refused(None, DEVICE)
+
+
+STATE = Will("$SYS/broker/connection/c/state", payload=b"0", retain=True)
+
+
+@pytest.mark.parametrize("version", Version)
+def test_a_bridge_is_served_without_the_will_that_it_may_not_have(version: Version) -> None:
+    accepted = answer(ConnectPacket("c", will=STATE), version)
+    assert isinstance(accepted, Accepted)
+    assert (accepted.will, accepted.is_will_dropped) == (None, True)
+
+
+def test_a_bridge_keeps_its_will_where_that_is_granted() -> None:
+    granted = Principal("d1", ("$SYS/broker/connection/#",), ())
+    accepted = answer(ConnectPacket("c", will=STATE), principal=granted)
+    assert isinstance(accepted, Accepted)
+    assert accepted.will is not None
+    assert not accepted.is_will_dropped
+
+
+@pytest.mark.parametrize(
+    ("client_id", "principal"),
+    [("another", DEVICE), ("c", Principal(None, ("#",), ("#",)))],
+    ids=["of another client", "without a sign-in"],
+)
+def test_any_other_will_below_sys_is_refused(client_id: str, principal: Principal) -> None:
+    refused = answer(ConnectPacket(client_id, will=STATE), principal=principal)
+    assert refused == Refused(ConnAckReasonCode.NOT_AUTHORIZED, principal, "will_refused", STATE.topic)

@@ -2,6 +2,8 @@
 
 import pytest
 from mqtt5 import (
+    DisconnectPacket,
+    DisconnectReasonCode,
     PubAckPacket,
     PubAckReasonCode,
     PubCompPacket,
@@ -116,9 +118,56 @@ def test_acknowledgements_of_what_was_never_sent_change_nothing() -> None:
     subscriber.send(PubRecPacket(9))
     assert subscriber.one(PubRelPacket).reason_code is PubRelReasonCode.PACKET_ID_NOT_FOUND
     publisher.send(publish("t", b"1", 1, 1), publish("t", b"2", 2, 2))
-    one, two = subscriber.all(PublishPacket)
-    subscriber.send(PubCompPacket(one.packet_id or 0), PubAckPacket(two.packet_id or 0))  # the wrong way round
+    assert len(subscriber.all(PublishPacket)) == 2
+    subscriber.send(PubAckPacket(9), PubCompPacket(9))
+    assert not subscriber.is_closed
     assert sum(len(session.inflight) for session in world.broker.sessions.values()) == 2
+
+
+def test_a_pubrec_that_refuses_what_was_never_sent_is_not_answered() -> None:
+    _, subscriber = pair(World())
+    subscriber.send(PubRecPacket(9, reason_code=PubRecReasonCode.UNSPECIFIED_ERROR))
+    assert subscriber.got() == []
+    assert not subscriber.is_closed
+
+
+@pytest.mark.parametrize(
+    ("qos", "wrong"),
+    [(1, PubRecPacket), (1, PubCompPacket), (2, PubAckPacket), (2, PubCompPacket)],
+    ids=["PUBREC, QoS 1", "PUBCOMP, QoS 1", "PUBACK, QoS 2", "PUBCOMP before PUBREC"],
+)
+@both_versions
+def test_an_acknowledgement_of_the_wrong_kind_ends_the_connection_and_acknowledges_nothing(
+    version: Version, qos: int, wrong: type[PubAckPacket | PubRecPacket | PubCompPacket]
+) -> None:
+    world = World()
+    publisher, subscriber = pair(world, version)
+    publisher.send(publish("t", b"1", qos, 1))
+    (message,) = subscriber.all(PublishPacket)
+    subscriber.send(wrong(message.packet_id or 0))
+    assert subscriber.is_closed
+    farewell = [DisconnectPacket(reason_code=DisconnectReasonCode.PROTOCOL_ERROR)] if version is Version.V5 else []
+    assert subscriber.got() == farewell
+    assert sum(len(session.inflight) for session in world.broker.sessions.values()) == 1
+    assert world.broker.counters.packet_errors_total == 1
+
+
+@both_versions
+def test_acknowledgements_of_an_earlier_connection_may_come_on_the_next_one(version: Version) -> None:
+    world = World()
+    subscriber = connected(world, "subscriber", version, clean=False, expiry_s=100)
+    subscriber.subscribe("t")
+    publisher = connected(world, "publisher")
+    publisher.send(publish("t", b"1", 1, 1), publish("t", b"2", 2, 2))
+    one, two = subscriber.all(PublishPacket)
+    subscriber.send(PubRecPacket(two.packet_id or 0))
+    subscriber.drop()
+    subscriber = connected(world, "subscriber", version, clean=False, expiry_s=100)
+    late = PubAckPacket(one.packet_id or 0)
+    subscriber.send(PubRecPacket(two.packet_id or 0), late, late)
+    subscriber.send(PubCompPacket(two.packet_id or 0), PubCompPacket(two.packet_id or 0), late)
+    assert not subscriber.is_closed
+    assert all(not session.inflight and not session.queue for session in world.broker.sessions.values())
 
 
 def test_pubrec_again_is_answered_again() -> None:
