@@ -19,6 +19,7 @@ from foundation.durable_file import sync_directory
 from foundation.errors import Unavailable
 from gateway.errors import Corrupt
 from gateway.store import reserve
+from gateway.store.landed import settle
 from gateway.store.revision import Fit, fit_of
 from gateway.store.salvage import salvage
 from gateway.store.sqlite import UNNAMEABLE, is_damage, open_engine, quick_check
@@ -60,6 +61,7 @@ def migrate(engine: Engine) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
+        settle(connection)
         command.upgrade(config, "head")
 
 
