@@ -27,6 +27,7 @@ from gateway.ingest.tables import dead_letter
 from gateway.readings.catalogue import Catalogue
 from gateway.store import database, reserve, sqlite
 from gateway.store.byte_cap import ByteCap
+from gateway.store.data_directory import tighten
 from gateway.store.facts import read_fact, write_fact
 from gateway.store.store import Store
 from gateway.store.writer import Writer
@@ -89,6 +90,7 @@ async def open_core(
     """
     settings, data = configuration.store, configuration.node.data
     path = data / database.FILE_NAME
+    tighten(data, [file for room in rooms for file in room.files])
     preparation = database.prepare(path, carried_over(tables for room in rooms for tables in room.tables))
     if preparation.set_aside is not None:
         log.error(
