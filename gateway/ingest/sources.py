@@ -20,7 +20,7 @@ from gateway.ingest.statements import Statements
 from gateway.ingest.tables import seen
 from gateway.ingest.transaction import Transaction
 from gateway.readings.catalogue import series_from
-from gateway.readings.tables import PACKED, series
+from gateway.readings.tables import PACKED, pack, reading_1h, series
 
 STATUS_EVERY_US = 10 * SECOND_US
 """How often a device's last_seen is written while nothing else about it changes."""
@@ -155,10 +155,7 @@ class Sources:
             if last % PACKED < PACKED - 1:
                 return last + 1
         if self._last_group is None:
-            self._last_group = (
-                connection.execute(select(func.max(series.c.id)).where(series.c.id.between(0, LAST_SERIES))).scalar()
-                or 0
-            ) // PACKED
+            self._last_group = _last_group(connection)
         self._last_group += 1
         return self._last_group * PACKED
 
@@ -223,6 +220,17 @@ class Sources:
             source.last_seen_us = last_seen_us
             source.clock_right_us = clock_right_us
         return source
+
+
+def _last_group(connection: Connection) -> int:
+    """Returns the highest number of a group, of those too that have readings and no series any more: nobody else gets
+    them."""
+    highest = 0
+    for column, series_of_one in ((series.c.id, 1), (pack.c.group_no, PACKED), (reading_1h.c.series_id, 1)):
+        given = column.between(0, LAST_SERIES // series_of_one)
+        found = connection.execute(select(func.max(column)).where(given)).scalar() or 0
+        highest = max(highest, found * series_of_one // PACKED)
+    return highest
 
 
 def _ranges(row: Row[Any]) -> SeenRanges:
