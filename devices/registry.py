@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from devices.ids import check_id, check_kind
 from devices.tables import device
+from foundation.stored import stored
 
 log = structlog.get_logger("registry")
 
@@ -204,7 +205,7 @@ def load(connection: Connection) -> tuple[dict[str, Device], frozenset[str]]:
     """Returns the devices by id, and the ids of those whose entry cannot be read: they are as good as revoked."""
     devices: dict[str, Device] = {}
     unreadable: set[str] = set()
-    for row in connection.execute(select(device)):
+    for row in connection.execute(stored(device)):
         try:
             devices[row.id] = _from_row(row)
         except (msgspec.MsgspecError, TypeError):

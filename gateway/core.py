@@ -14,6 +14,7 @@ from devices.registry import Registry
 from foundation.clocks import monotonic_us, wall_us
 from foundation.columns import carried_over
 from foundation.room import Room, Totals
+from foundation.stored import Skipped
 from gateway.access.admin_key import ensure_admin_key
 from gateway.access.room import ADMIN_KEY_FILE
 from gateway.clockwatch import ClockWatch
@@ -26,6 +27,7 @@ from gateway.ingest.tables import dead_letter
 from gateway.readings.catalogue import Catalogue
 from gateway.store import database, reserve, sqlite
 from gateway.store.byte_cap import ByteCap
+from gateway.store.data_directory import tighten
 from gateway.store.facts import read_fact, write_fact
 from gateway.store.store import Store
 from gateway.store.writer import Writer
@@ -36,7 +38,7 @@ log = structlog.get_logger("gateway")
 @dataclass(frozen=True, slots=True)
 class Core:
     """The open store and what belongs to it. `registry` and `catalogue` are its tables in memory; `stages` are told of
-    every commit; `run_no` is greater than that of every earlier run."""
+    every commit; `run_no` is greater than that of every earlier run; `skipped` counts the rows that cannot be read."""
 
     store: Store
     writer: Writer
@@ -45,6 +47,7 @@ class Core:
     clock: ClockWatch
     stages: Stages
     run_no: int
+    skipped: Skipped
     _dead_letters: ByteCap
     _kept_frames: ByteCap
 
@@ -70,6 +73,8 @@ class Core:
             "acknowledgements_failed": ("Mistakes on the way from a commit to a peer", self.store.status.untold_total),
             "dead_letters_dropped": ("Oldest dead letters dropped at their cap", self._dead_letters.dropped_total),
             "kept_frames_dropped": ("Oldest kept frames dropped at their cap", self._kept_frames.dropped_total),
+            "rows_unreadable": ("Rows that are skipped, for they cannot be read", self.skipped.total),
+            "devices_unreadable": ("Devices that are skipped, for they cannot be read", len(self.registry.unreadable)),
         }
 
 
@@ -85,6 +90,7 @@ async def open_core(
     """
     settings, data = configuration.store, configuration.node.data
     path = data / database.FILE_NAME
+    tighten(data, [file for room in rooms for file in room.files])
     preparation = database.prepare(path, carried_over(tables for room in rooms for tables in room.tables))
     if preparation.set_aside is not None:
         log.error(
@@ -97,10 +103,11 @@ async def open_core(
     readers = sqlite.open_engine(path, read_only=True)
     registry = Registry()
     catalogue = Catalogue(registry)
+    skipped = Skipped()
     with engine.begin() as connection:
-        ensure_admin_key(connection, data / ADMIN_KEY_FILE, wall_us())
+        ensure_admin_key(connection, data / ADMIN_KEY_FILE, wall_us(), skipped)
         registry.refresh(connection)
-        catalogue.load(connection)
+        catalogue.load(connection, skipped)
         newest_us = read_fact(connection, "clock_high_us")
         run_no = _next_run_no(connection, wall_us())
     _note_run(engine, run_no)
@@ -119,6 +126,7 @@ async def open_core(
         clock.note_stamp,
         dead_letter_cap,
         kept_frames,
+        skipped,
     )
     stages = Stages()
     stages.add(partial(_note_series, catalogue))
@@ -138,7 +146,7 @@ async def open_core(
     store = Store(writer, readers, settings.queue_bytes)
     writer.start()
     try:
-        yield Core(store, writer, registry, catalogue, clock, stages, run_no, dead_letter_cap, kept_frames)
+        yield Core(store, writer, registry, catalogue, clock, stages, run_no, skipped, dead_letter_cap, kept_frames)
     finally:
         await writer.close()
         store.close()

@@ -48,7 +48,7 @@ from gateway.people.cards import load_key
 from gateway.people.room import card_key_file, people_room
 from gateway.readings.room import readings_room
 from gateway.schedule import scheduled
-from gateway.store import database, sqlite
+from gateway.store import data_directory, database, sqlite
 from gateway.store.room import store_room
 from gateway.supervision import Supervisor
 from gateway.tls.certificates import Certificates, tls_room
@@ -88,13 +88,15 @@ def run(configuration: Configuration) -> None:
     """Runs the gateway until SIGTERM or SIGINT; starts again by itself, with back-off, if the database is found
     damaged.
 
-    Raises ConfigError, Corrupt, Unavailable if the database cannot be used, and OSError if a door cannot be opened.
+    Raises Conflict if another gateway runs on the data directory, ConfigError, Corrupt, Unavailable if the database
+    cannot be used, and OSError if a door cannot be opened.
     """
     gc.freeze()  # what is loaded by now stays for good; to collect it first would take a tenth of a second
     gc.set_threshold(*GC_THRESHOLDS)
     gc.enable()
     allow_many_connections()
-    uvloop.run(_live(configuration))
+    with data_directory.held(configuration.node.data):
+        uvloop.run(_live(configuration))
 
 
 def allow_many_connections() -> None:

@@ -36,6 +36,7 @@ from devices.mqtt.server.broker import Broker
 from devices.mqtt.server.connection import Connection
 from devices.mqtt.server.limits import Limits
 from devices.mqtt.server.tables import metadata
+from foundation.stored import Skipped
 from gateway.ingest.statements import driver_text
 
 P = TypeVar("P")
@@ -115,9 +116,9 @@ class World:
         self.broker = self._new_broker()
         with self.engine.connect() as connection:
             self.broker.restore(
-                journal.load_sessions(connection, self.now_us),
-                journal.load_retained(connection),
-                journal.load_wills(connection),
+                journal.load_sessions(connection, self.now_us, Skipped()),
+                journal.load_retained(connection, self.now_us, Skipped()),
+                journal.load_wills(connection, Skipped()),
                 self.now_us + 1_000_000,
             )
 

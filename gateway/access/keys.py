@@ -135,7 +135,7 @@ def create(
 def find(connection: Connection, key_id: str) -> Key | None:
     """Returns the key with this id, revoked or not; None if there never was one."""
     row = connection.execute(select(api_key).where(api_key.c.id == key_id)).first()
-    return None if row is None else _from_row(row)
+    return None if row is None else from_row(row)
 
 
 def opens(key: Key | None, key_id: str, secret: str) -> bool:
@@ -178,10 +178,11 @@ def _working_admins(connection: Connection) -> int:
 def page(connection: Connection, after_id: str | None, limit: int) -> Page[Key, str]:
     """Returns the keys, revoked ones too, in order of their ids; those after `after_id`."""
     query = select(api_key).where(api_key.c.id > (after_id or "")).order_by(api_key.c.id).limit(limit + 1)
-    return page_of(connection.execute(query).all(), limit, _from_row, lambda row: str(row.id))
+    return page_of(connection.execute(query).all(), limit, from_row, lambda row: str(row.id))
 
 
-def _from_row(row: Row[Any]) -> Key:
+def from_row(row: Row[Any]) -> Key:
+    """Returns the key that a row of the table `api_key` holds. Raises ValueError, TypeError for what is none."""
     return Key(
         id=row.id,
         name=row.name,

@@ -1,7 +1,8 @@
 """Rules and alerts as they are stored: loading, saving, forgetting. Times are µs since 1970 UTC."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
@@ -14,9 +15,16 @@ from sqlalchemy import (
 )
 
 from foundation.errors import Invalid
+from foundation.stored import UNREADABLE, Skipped, check, readable, stored, within
 from gateway.alerts.lifecycle import Alert, Change, Reason, State
 from gateway.alerts.rules import Rule, Severity, decode_rule, encode_rule
 from gateway.alerts.tables import alert, alert_progress, rule
+
+LAST_ID: Final = 1 << 53
+"""Ids are numbered on from the highest one, and stay numbers that JSON carries; a higher one was never given."""
+
+LAST_FRAME_NO: Final = 10**18
+"""Of more digits than a fact has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +48,18 @@ class UnreadableRule:
     reason: str
 
 
-def load_rules(connection: Connection) -> tuple[list[Rule], list[UnreadableRule]]:
+def load_rules(connection: Connection, skipped: Skipped) -> tuple[list[Rule], list[UnreadableRule]]:
     """Returns the stored rules in order of their ids, disabled ones too, and those that cannot be read."""
     rules: list[Rule] = []
     unreadable: list[UnreadableRule] = []
-    for row in connection.execute(select(rule.c.id, rule.c.body).order_by(rule.c.id)):
+    for row in connection.execute(stored(rule).order_by(rule.c.id)):
         try:
+            if not (isinstance(row.id, str) and isinstance(row.body, str)):
+                raise Invalid("not a rule: it is no text")
             rules.append(decode_rule(row.body))
         except Invalid as error:
-            unreadable.append(UnreadableRule(row.id, error.reason))
+            unreadable.append(UnreadableRule(str(row.id), error.reason))
+            skipped.count(rule.name, row.id)
     return rules, unreadable
 
 
@@ -65,8 +76,8 @@ def delete_rule(connection: Connection, rule_id: str) -> bool:
     return connection.execute(delete(rule).where(rule.c.id == rule_id)).rowcount > 0
 
 
-def alert_from(row: Row[tuple[object, ...]]) -> Alert:
-    """Returns the alert that a row of the table `alert` holds."""
+def alert_from(row: Row[Any]) -> Alert:
+    """Returns the alert that a row of the table `alert` holds. Raises ValueError for a word that is none of ours."""
     return Alert(
         id=row.id,
         rule_id=row.rule_id,
@@ -75,7 +86,7 @@ def alert_from(row: Row[tuple[object, ...]]) -> Alert:
         device_id=row.device_id,
         measurement=row.measurement,
         state=State(row.state),
-        has_fired=row.has_fired,
+        has_fired=bool(row.has_fired),
         condition_since_us=row.condition_since_us,
         since_us=row.since_us,
         value=row.value,
@@ -88,19 +99,33 @@ def alert_from(row: Row[tuple[object, ...]]) -> Alert:
     )
 
 
-def load_open_alerts(connection: Connection) -> list[Alert]:
-    """Returns every alert that is not resolved, oldest first."""
-    rows = connection.execute(select(alert).where(alert.c.state != State.RESOLVED).order_by(alert.c.id))
-    return [alert_from(row) for row in rows]
+def load_open_alerts(connection: Connection, skipped: Skipped) -> list[Alert]:
+    """Returns every alert that is not resolved and can be read, oldest first."""
+    query = stored(alert).where(alert.c.state != State.RESOLVED).order_by(alert.c.id)
+    return list(readable(connection, alert, _open_alert, skipped, query))
 
 
-def load_progress(connection: Connection) -> Progress:
-    """Returns how far the engine had come at the last `save`; no id of a stored alert is given out again."""
-    row = connection.execute(select(alert_progress)).first()
-    last_id = int(connection.execute(select(func.coalesce(func.max(alert.c.id), 0))).scalar_one())
-    if row is None:
-        return Progress(next_alert_id=last_id + 1)
-    return Progress(row.frame_no, row.listened_us, max(row.next_alert_id, last_id + 1))
+def _open_alert(row: Row[Any]) -> Alert:
+    within(row.id, 1, LAST_ID)
+    found = alert_from(row)
+    if not found.is_open or found.subject != row.subject:
+        raise ValueError("no open alert of this subject")
+    return found
+
+
+def load_progress(connection: Connection, skipped: Skipped) -> Progress:
+    """Returns how far the engine had come at the last `save`, as far as that can be read; no id of a stored alert is
+    given out again."""
+    highest = select(func.coalesce(func.max(alert.c.id), 0)).where(alert.c.id.between(0, LAST_ID))
+    last_id = int(connection.execute(highest).scalar_one())
+    for noted in readable(connection, alert_progress, _progress, skipped):
+        return replace(noted, next_alert_id=max(noted.next_alert_id, last_id + 1))
+    return Progress(next_alert_id=last_id + 1)
+
+
+def _progress(row: Row[Any]) -> Progress:
+    frame_no, next_id = within(row.frame_no, 0, LAST_FRAME_NO), within(row.next_alert_id, 1, LAST_ID)
+    return Progress(frame_no, row.listened_us, next_id)
 
 
 def save(connection: Connection, changes: Iterable[Change], progress: Progress) -> None:
@@ -114,6 +139,7 @@ def save(connection: Connection, changes: Iterable[Change], progress: Progress) 
         connection.execute(delete(alert).where(alert.c.id == bindparam("old")), [{"old": id_} for id_ in latest])
         rows = [_row_of(entry) for entry in latest.values() if entry.is_open or entry.has_fired]
         if rows:
+            _make_way(connection, [entry for entry in latest.values() if entry.is_open])
             connection.execute(insert(alert), rows)
     connection.execute(delete(alert_progress))
     if progress.listened_us is not None:
@@ -125,6 +151,18 @@ def save(connection: Connection, changes: Iterable[Change], progress: Progress) 
                 next_alert_id=progress.next_alert_id,
             )
         )
+
+
+def _make_way(connection: Connection, alerts: Iterable[Alert]) -> None:
+    """Deletes what stands where these open alerts go and cannot be read: else they could never be stored."""
+    for entry in alerts:
+        same = (alert.c.rule_id == entry.rule_id, alert.c.subject == entry.subject, alert.c.state != State.RESOLVED)
+        for row in connection.execute(stored(alert).where(*same)).all():
+            try:
+                check(alert, row)
+                _open_alert(row)
+            except UNREADABLE:
+                connection.execute(delete(alert).where(alert.c.id == row.id))
 
 
 def _row_of(entry: Alert) -> dict[str, object]:

@@ -12,6 +12,7 @@ from devices.registry import DeviceState
 from foundation.clock import MINUTE_US, SECOND_US
 from foundation.errors import NotFound, Unavailable
 from foundation.room import Totals
+from foundation.stored import Skipped
 from gateway.alerts import saved
 from gateway.alerts.backlog import Backlog, Batch
 from gateway.alerts.engine import NAP_US, Engine
@@ -91,6 +92,7 @@ class AlertStage:
         self._closing = asyncio.Event()
         self._must_read_devices = False
         self._unread = Repeated(log, "alerts_not_read")
+        self._skipped = Skipped()
 
     # What comes in.
 
@@ -156,7 +158,10 @@ class AlertStage:
 
     def totals(self) -> Totals:
         """See `foundation.room.Reports`."""
-        return {"alert_readings_thinned": ("Readings that a busy alert engine took together", self._thinned_total())}
+        return {
+            "alert_readings_thinned": ("Readings that a busy alert engine took together", self._thinned_total()),
+            "alert_rows_unreadable": ("Rows that the alerts skip, for they cannot be read", self._skipped.total),
+        }
 
     # The task.
 
@@ -196,11 +201,11 @@ class AlertStage:
     async def _read_past(self) -> tuple[Past, Tail] | None:
         """Returns what there is to restore; None, after a while, if it cannot be read now."""
         try:
-            past = await self._store.read(load_past)
+            past = await self._store.read(lambda connection: load_past(connection, self._skipped))
             measured = {rule.measurement for rule in past.rules if isinstance(rule, ThresholdRule)}
             wanted = [entry for entry in past.series if entry.measurement in measured]
             tail, last_frame_no = await self._store.read(
-                lambda connection: load_tail(connection, wanted, past.progress)
+                lambda connection: load_tail(connection, wanted, past.progress, self._skipped)
             )
         except Unavailable as error:
             self._unread.failed(reason=error.reason)
@@ -294,7 +299,7 @@ class AlertStage:
     async def _read_devices(self) -> None:
         self._must_read_devices = False
         try:
-            devices = await self._store.read(load_devices)
+            devices = await self._store.read(lambda connection: load_devices(connection, self._skipped))
         except Unavailable as error:
             self._unread.failed(reason=error.reason)
             self._must_read_devices = True

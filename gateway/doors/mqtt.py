@@ -51,12 +51,14 @@ async def open_mqtt(
     now_us = steady_us()
 
     def restore(connection: Connection) -> None:
+        sessions = journal.load_sessions(connection, now_us, core.skipped)
         broker.restore(
-            journal.load_sessions(connection, now_us),
-            journal.load_retained(connection),
-            journal.load_wills(connection),
+            sessions,
+            journal.load_retained(connection, now_us, core.skipped),
+            journal.load_wills(connection, core.skipped),
             now_us + WILL_GRACE_US,
         )
+        broker.note(journal.remains(connection, sessions))
 
     core.store.read_now(restore)
     door = Door(

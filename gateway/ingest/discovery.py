@@ -5,8 +5,9 @@ Owned by the writer's thread. Announcements are rows of the table `announcement`
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row
 from sqlalchemy import delete as sql_delete
 
 from devices.errors import DecodeError
@@ -24,6 +25,7 @@ from devices.payloads.homeassistant.entities import (
     is_available,
 )
 from devices.payloads.values import StateMessage, Status
+from foundation.stored import Skipped, readable
 from foundation.upsert import put
 from gateway.fleet.tables import announcement
 
@@ -55,7 +57,8 @@ class _Presence:
 class Discovery:
     """Empty until first asked, and after `forget`."""
 
-    def __init__(self) -> None:
+    def __init__(self, skipped: Skipped) -> None:
+        self._skipped = skipped
         self._is_loaded = False
         self._announcements: dict[str, Announcement] = {}
         self._readers: dict[str, list[tuple[str, Reader]]] = {}
@@ -107,10 +110,8 @@ class Discovery:
         if self._is_loaded:
             return
         self._is_loaded = True
-        for row in connection.execute(select(announcement.c.topic, announcement.c.payload)):
-            decoded = announcements.decode_config(_recognised(row.topic), row.payload)
-            if isinstance(decoded, Announcement):
-                self._announcements[row.topic] = decoded
+        for topic, decoded in readable(connection, announcement, _stored, self._skipped):
+            self._announcements[topic] = decoded
         self._index()
 
     def _index(self) -> None:
@@ -132,6 +133,13 @@ class Discovery:
             for topic, availability in availabilities.items():
                 reader = _availability_reader(availability, presence)
                 self._readers.setdefault(topic, []).append((device_id, reader))
+
+
+def _stored(row: Row[Any]) -> tuple[str, Announcement]:
+    decoded = announcements.decode_config(_recognised(row.topic), row.payload)
+    if isinstance(decoded, Withdrawal):
+        raise DecodeError("announcement: nothing is announced")
+    return row.topic, decoded
 
 
 def _recognised(topic: str) -> DiscoveryTopic:

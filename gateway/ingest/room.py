@@ -5,6 +5,7 @@ from typing import Final
 
 from devices.registry import Registry
 from foundation.room import Room, rows_for
+from foundation.stored import Skipped
 from gateway.ingest import dead_letters
 from gateway.ingest.conventions import Plans
 from gateway.ingest.discovery import Discovery
@@ -40,10 +41,13 @@ def build_ingest(
     note_stamp: Callable[[str, int], None],
     dead_letter_cap: ByteCap,
     kept_frame_cap: ByteCap,
+    skipped: Skipped | None = None,
 ) -> Ingest:
-    """Returns an ingest that knows every convention. `note_stamp`: see `Sources`; the others: see `Ingest`."""
-    sources = Sources(registry, statements, note_stamp)
+    """Returns an ingest that knows every convention. `note_stamp`: see `Sources`; `skipped` counts the rows that cannot
+    be read; the others: see `Ingest`."""
+    skipped = skipped if skipped is not None else Skipped()
+    sources = Sources(registry, statements, note_stamp, skipped)
     records = Records(sources, statements, school_key)
     plans = Plans()
-    conventions = (Native(sources, records), HomeAssistant(sources, records, Discovery(), plans.forget))
+    conventions = (Native(sources, records), HomeAssistant(sources, records, Discovery(skipped), plans.forget))
     return Ingest(sources, conventions, plans, statements, now_us, is_clock_right, dead_letter_cap, kept_frame_cap)

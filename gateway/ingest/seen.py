@@ -2,6 +2,7 @@
 
 import struct
 from bisect import bisect_right
+from itertools import pairwise
 
 MAX_RANGES = 1024
 """More gaps than this and the oldest range is forgotten: such a device's very late repeats would be stored again,
@@ -53,6 +54,10 @@ class SeenRanges:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "SeenRanges":
-        """The inverse of `to_bytes`. Raises struct.error for data of another length."""
+        """The inverse of `to_bytes`. Raises ValueError for what are no ranges: all of them would be taken for seen."""
+        if len(data) % 16:
+            raise ValueError("not pairs of numbers")
         numbers = struct.unpack(f"<{len(data) // 8}q", data)
+        if any(later < earlier for earlier, later in pairwise((0, *numbers))):
+            raise ValueError("not ascending")
         return cls(list(numbers[0::2]), list(numbers[1::2]))

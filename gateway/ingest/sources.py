@@ -3,14 +3,15 @@
 Owned by the writer's thread. It may be ahead of the disk until the commit; after a rollback it is dropped whole.
 """
 
-import struct
 from collections.abc import Callable
+from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from devices.errors import DecodeError
 from devices.registry import Device, DeviceState, PayloadFormat, Registry, note_seen
 from foundation.clock import HOUR_US, SECOND_US
+from foundation.stored import Skipped, readable, stored
 from gateway.committed import DeviceChange, Series
 from gateway.fleet.tables import device_status
 from gateway.ingest.seen import SeenRanges
@@ -18,10 +19,14 @@ from gateway.ingest.source import MAX_BOOTS_IN_MEMORY, MAX_LAYOUTS, MAX_SERIES, 
 from gateway.ingest.statements import Statements
 from gateway.ingest.tables import seen
 from gateway.ingest.transaction import Transaction
-from gateway.readings.tables import PACKED, series
+from gateway.readings.catalogue import series_from
+from gateway.readings.tables import PACKED, pack, reading_1h, series
 
 STATUS_EVERY_US = 10 * SECOND_US
 """How often a device's last_seen is written while nothing else about it changes."""
+
+LAST_SERIES: Final = 1 << 40
+"""New series are numbered from the highest on; a number beyond this was never given."""
 
 MAX_SEEN_DEVICES = 2_000
 """Devices that talk and that nobody adopted; a peer that invents device ids is refused from here on."""
@@ -30,10 +35,13 @@ MAX_SEEN_DEVICES = 2_000
 class Sources:
     """`note_stamp(device_id, ahead_us)` is told how far a device's stamps are ahead of the gateway's clock."""
 
-    def __init__(self, registry: Registry, statements: Statements, note_stamp: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, registry: Registry, statements: Statements, note_stamp: Callable[[str, int], None], skipped: Skipped
+    ) -> None:
         self._registry = registry
         self._statements = statements
         self._note_stamp = note_stamp
+        self._skipped = skipped
         self._sources: dict[str, Source] = {}
         self._revision = -1
         self._must_read_registry = False
@@ -105,17 +113,12 @@ class Sources:
         window = source.windows.get(boot)
         if window is not None:
             return window
-        stored = connection.execute(
-            select(seen.c.ranges).where(seen.c.device_id == source.device.id, seen.c.boot == boot)
-        ).scalar()
+        noted = stored(seen).where(seen.c.device_id == source.device.id, seen.c.boot == boot)
+        found = list(readable(connection, seen, _ranges, self._skipped, noted))
         if len(source.windows) >= MAX_BOOTS_IN_MEMORY:
             for old in [name for name in source.windows if name not in source.changed_boots]:
                 del source.windows[old]
-        try:
-            window = SeenRanges.from_bytes(stored) if stored is not None else SeenRanges()
-        except struct.error:
-            window = SeenRanges()
-        source.windows[boot] = window
+        window = source.windows[boot] = found[0] if found else SeenRanges()
         return window
 
     def lay_out(self, transaction: Transaction, source: Source, names: tuple[str, ...]) -> Layout:
@@ -152,7 +155,7 @@ class Sources:
             if last % PACKED < PACKED - 1:
                 return last + 1
         if self._last_group is None:
-            self._last_group = (connection.execute(select(func.max(series.c.id))).scalar() or 0) // PACKED
+            self._last_group = _last_group(connection)
         self._last_group += 1
         return self._last_group * PACKED
 
@@ -206,11 +209,34 @@ class Sources:
         if device is None:
             return self.enter(transaction, device_id)
         source = Source(device)
-        rows = connection.execute(select(series).where(series.c.device_id == device_id))
-        source.series = {row.measurement: row.id for row in rows}
-        status = connection.execute(select(device_status).where(device_status.c.device_id == device_id)).first()
-        if status is not None:
-            source.is_online = status.is_online
-            source.last_seen_us = status.last_seen_us or 0
-            source.clock_right_us = status.clock_right_us or 0
+        own = stored(series).where(series.c.device_id == device_id)
+        entries = readable(connection, series, series_from, self._skipped, own)
+        source.series = {entry.measurement: entry.id for entry in entries}
+        noted = stored(device_status).where(device_status.c.device_id == device_id)
+        for is_online, last_seen_us, clock_right_us in readable(
+            connection, device_status, _status, self._skipped, noted
+        ):
+            source.is_online = is_online
+            source.last_seen_us = last_seen_us
+            source.clock_right_us = clock_right_us
         return source
+
+
+def _last_group(connection: Connection) -> int:
+    """Returns the highest number of a group, of those too that have readings and no series any more: nobody else gets
+    them."""
+    highest = 0
+    for column, series_of_one in ((series.c.id, 1), (pack.c.group_no, PACKED), (reading_1h.c.series_id, 1)):
+        given = column.between(0, LAST_SERIES // series_of_one)
+        found = connection.execute(select(func.max(column)).where(given)).scalar() or 0
+        highest = max(highest, found * series_of_one // PACKED)
+    return highest
+
+
+def _ranges(row: Row[Any]) -> SeenRanges:
+    return SeenRanges.from_bytes(row.ranges)
+
+
+def _status(row: Row[Any]) -> tuple[bool | None, int, int]:
+    is_online = None if row.is_online is None else bool(row.is_online)
+    return is_online, row.last_seen_us or 0, row.clock_right_us or 0

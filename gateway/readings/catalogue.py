@@ -1,8 +1,11 @@
 """Which series exist: numbers for (device, measurement) pairs. Read at the start, grown after every commit."""
 
-from sqlalchemy import Connection, select
+from typing import Any
+
+from sqlalchemy import Connection, Row
 
 from devices.registry import Registry
+from foundation.stored import Skipped, readable
 from gateway.committed import Series
 from gateway.readings.tables import series
 
@@ -15,10 +18,10 @@ class Catalogue:
         self._registry = registry
         self._by_id: dict[int, Series] = {}
 
-    def load(self, connection: Connection) -> None:
+    def load(self, connection: Connection, skipped: Skipped) -> None:
         """Reads the table."""
-        for row in connection.execute(select(series)):
-            self.add(Series(row.id, row.device_id, row.measurement))
+        for entry in readable(connection, series, series_from, skipped):
+            self.add(entry)
 
     def add(self, entry: Series) -> None:
         self._by_id[entry.id] = entry
@@ -31,3 +34,8 @@ class Catalogue:
         """Returns the kind of a device, None if it is not in the registry."""
         found = self._registry.devices.get(device_id)
         return found.kind if found is not None else None
+
+
+def series_from(row: Row[Any]) -> Series:
+    """Returns the series that a row of the table `series` holds."""
+    return Series(row.id, row.device_id, row.measurement)

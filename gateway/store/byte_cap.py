@@ -2,9 +2,12 @@
 
 from sqlalchemy import Connection, Table, delete, func, select
 
+from gateway.store.sqlite import take_deleted_bytes, watch_deletions
+
 
 class ByteCap:
-    """Owned by the writer's thread. The table has the columns `id` (ascending) and `payload`."""
+    """Owned by the writer's thread. The table has the columns `id` (ascending) and `payload`. Whoever deletes rows does
+    it on the writer's connection, which notes it."""
 
     def __init__(self, table: Table, cap_bytes: int) -> None:
         self._table = table
@@ -21,8 +24,12 @@ class ByteCap:
         if self._held_bytes is None:
             total = select(func.coalesce(func.sum(func.length(self._table.c.payload)), 0))
             self._held_bytes = int(connection.execute(total).scalar_one())
+            watch_deletions(connection, self._table)
         else:
             self._held_bytes += by_bytes
+        if self._held_bytes <= self._cap_bytes:
+            return
+        self._held_bytes -= take_deleted_bytes(connection, self._table)
         if self._held_bytes <= self._cap_bytes:
             return
         last_id = 0
@@ -35,4 +42,5 @@ class ByteCap:
             last_id = row_id
             dropped += 1
         connection.execute(delete(self._table).where(self._table.c.id <= last_id))
+        take_deleted_bytes(connection, self._table)  # they are counted already
         self.dropped_total += dropped

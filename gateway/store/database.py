@@ -1,6 +1,7 @@
 """The database file: makes or migrates it, and sets a damaged one aside so that the gateway starts."""
 
 import fcntl
+import os
 import re
 import shutil
 import sqlite3
@@ -19,6 +20,7 @@ from foundation.durable_file import sync_directory
 from foundation.errors import Unavailable
 from gateway.errors import Corrupt
 from gateway.store import reserve
+from gateway.store.landed import settle
 from gateway.store.revision import Fit, fit_of
 from gateway.store.salvage import salvage
 from gateway.store.sqlite import UNNAMEABLE, is_damage, open_engine, quick_check
@@ -60,6 +62,7 @@ def migrate(engine: Engine) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
+        settle(connection)
         command.upgrade(config, "head")
 
 
@@ -79,13 +82,16 @@ def prepare(path: Path, wanted: Sequence[Salvage] = ()) -> Preparation:
     """Makes a usable, migrated database of `path`, whatever is there. A damaged file is renamed beside it, what can
     still be read of the `wanted` tables is carried over, and the audit log says so. Raises Corrupt if even that
     fails or the file is not ours to touch, Unavailable if the disk does not let it be used."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    before = os.umask(0o077)  # SQLite makes its log with the rights that the database has
     try:
         return _prepared(path, wanted)
     except Unavailable:
         if not reserve.give_up(path):
             raise
-    return _prepared(path, wanted)
+        return _prepared(path, wanted)
+    finally:
+        os.umask(before)
 
 
 def _prepared(path: Path, wanted: Sequence[Salvage]) -> Preparation:
@@ -139,7 +145,7 @@ def mark_damaged(path: Path) -> None:
     """Leaves a note that the running gateway met damage in `path`, so that the next `prepare` sets it aside. Without
     it, on a full disk, that has to find the damage itself."""
     with suppress(OSError):
-        _note(path).touch()
+        _note(path).touch(mode=0o600)
 
 
 def is_marked_damaged(path: Path) -> bool:

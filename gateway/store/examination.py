@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, select
 from sqlalchemy.exc import DatabaseError
 
 from foundation.clock import MINUTE_US, SECOND_US
@@ -18,9 +17,9 @@ from foundation.findings import Finding, bad, good, warning
 from gateway.clockwatch import MADE_US
 from gateway.configuration.sections import MIB
 from gateway.store.database import FILE_NAME
+from gateway.store.facts import read_fact
 from gateway.store.revision import Fit, fit_of
 from gateway.store.sqlite import is_damage, open_engine
-from gateway.store.tables import fact
 
 LEAST_FREE_BYTES = 256 * MIB
 
@@ -167,7 +166,7 @@ def check_database(data: Path) -> Iterator[Finding]:
         try:
             with engine.begin() as connection:
                 fit = fit_of(connection)
-                highest_us = _highest_clock_us(connection) if fit is Fit.CURRENT else None
+                highest_us = read_fact(connection, "clock_high_us") if fit is Fit.CURRENT else None
         finally:
             engine.dispose()
     except DatabaseError as error:
@@ -185,11 +184,6 @@ def check_database(data: Path) -> Iterator[Finding]:
     else:
         yield bad("database", f"{path} was made by a newer version", "install that version again")
     yield clock_finding(now_us, highest_us)
-
-
-def _highest_clock_us(connection: Connection) -> int | None:
-    value = connection.execute(select(fact.c.value).where(fact.c.name == "clock_high_us")).scalar()
-    return int(value) if value is not None else None
 
 
 def clock_finding(now_us: int, highest_us: int | None) -> Finding:

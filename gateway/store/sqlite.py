@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DatabaseError
 
@@ -149,3 +149,28 @@ def check_file(connection: Connection) -> tuple[int, list[str]]:
     answers = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_PROBLEMS + 1})")]
     pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
     return pages, [] if answers == ["ok"] else answers
+
+
+def watch_deletions(connection: Connection, table: Table) -> None:
+    """Has this connection note from now on how many bytes of `payload` it deletes from the table. A note is rolled back
+    with the rows."""
+    noted = _noted(table)
+    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE IF NOT EXISTS {noted} (bytes INTEGER NOT NULL)")
+    connection.exec_driver_sql(f"DELETE FROM temp.{noted}")  # noqa: S608 own names
+    connection.exec_driver_sql(f"INSERT INTO temp.{noted} VALUES (0)")  # noqa: S608 own names
+    connection.exec_driver_sql(
+        f"CREATE TEMPORARY TRIGGER IF NOT EXISTS note_{noted} AFTER DELETE ON main.{table.name} "  # noqa: S608 own names
+        f"BEGIN UPDATE {noted} SET bytes = bytes + length(old.payload); END"
+    )
+
+
+def take_deleted_bytes(connection: Connection, table: Table) -> int:
+    """Returns what was deleted since the last call, or since `watch_deletions`."""
+    noted = _noted(table)
+    found = int(connection.exec_driver_sql(f"SELECT bytes FROM temp.{noted}").scalar_one())  # noqa: S608 own names
+    connection.exec_driver_sql(f"UPDATE temp.{noted} SET bytes = 0")  # noqa: S608 own names
+    return found
+
+
+def _noted(table: Table) -> str:
+    return f"deleted_from_{table.name}"

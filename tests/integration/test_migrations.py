@@ -1,7 +1,11 @@
 """The migrations give the schema that the tables describe."""
 
+import hashlib
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -122,3 +126,53 @@ def test_readings_of_an_older_revision_become_packs_and_keep_their_series(tmp_pa
         shared = connection.exec_driver_sql("SELECT count(DISTINCT device_id) FROM series GROUP BY id / 4").scalars()
         assert set(shared) == {1}
     engine.dispose()
+
+
+LANDED = sorted((Path(__file__).parents[1] / "databases").glob("*.sql"))
+
+
+@pytest.mark.parametrize("dump", LANDED, ids=lambda dump: dump.stem)
+def test_a_database_of_every_schema_that_ever_landed_starts_with_what_is_in_it(tmp_path: Path, dump: Path) -> None:
+    path = tmp_path / database.FILE_NAME
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(dump.read_text("utf-8"))
+    assert database.prepare(path).set_aside is None
+    engine = sqlite.open_engine(path)
+    with engine.connect() as connection:
+        assert fit_of(connection) is Fit.CURRENT
+        assert_as_described(connection)
+
+        def rows(query: str) -> list[tuple[object, ...]]:
+            return sorted(tuple(row) for row in connection.exec_driver_sql(query))
+
+        readings = "SELECT device_id, measurement, at_us, value FROM reading JOIN series ON id = series_id"
+        assert rows(readings) == [("lab-1", "humidity_pct", 1000, 40.0), ("lab-1", "temperature_c", 1000, 21.5)]
+        assert rows("SELECT measurement, sum FROM reading_1h JOIN series ON id = series_id") == [
+            ("temperature_c", 21.5)
+        ]
+        assert ("temperature_c", 0) in rows(
+            "SELECT measurement, hour_us FROM roll_up_due JOIN series ON id = series_id"
+        )
+        assert rows("SELECT id FROM device") == [("lab-1",)]
+        assert rows("SELECT device_id FROM tap") == [("lab-1",)]
+        assert rows("SELECT number, was_sent, is_released FROM mqtt_queued") == [(1, 1, 0), (2, 0, 0)]
+        assert rows("SELECT topic, delay_s, expiry_s FROM mqtt_will") == [("news", 5, None)]
+        assert rows("SELECT topic FROM mqtt_retained") == [("news",)]
+        assert rows("PRAGMA integrity_check") == [("ok",)]
+    engine.dispose()
+    assert database.prepare(path).set_aside is None
+
+
+RELEASED = {
+    "0001_first_tables.py": "9bbf5748527ce6a8f98218d62e013b8cbe47633776e3ffffce7ab09bfdc53f56",
+    "0002_taps_by_device.py": "5d5763697fa136758926f1e832216a00609256a7ea939a9a9d6f98d935a3ccc8",
+    "0003_readings_in_packs.py": "db96d9b40491f77bd74b01b22941df2d2cd9ea9bd4c7ca2e87b7a36d077b9cbe",
+}
+"""A revision that was released is never edited, for databases have been made with it: write a new one."""
+
+
+def test_a_released_revision_is_as_it_was_released() -> None:
+    files = sorted((MIGRATIONS / "versions").glob("[0-9]*.py"))
+    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    assert {name: digests.get(name) for name in RELEASED} == RELEASED
+    assert set(digests) == set(RELEASED), "a new revision is entered here when it lands"

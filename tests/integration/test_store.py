@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, delete, insert, text
 
 from devices.frame import Frame, Intake, Presence, Refusal
 from foundation.clock import DAY_US
@@ -17,6 +17,7 @@ from gateway.fleet import adoption
 from gateway.fleet.tables import command
 from gateway.ingest import dead_letters
 from gateway.ingest.ingest import Ingest
+from gateway.ingest.tables import dead_letter
 from gateway.people import cards, people
 from gateway.store import database
 from gateway.store.facts import write_fact
@@ -494,3 +495,32 @@ async def test_what_can_be_read_of_the_small_tables_is_carried_over(tmp_path: Pa
     async with writing_store(tmp_path) as store:
         assert await store.rows("SELECT id FROM device") == [("d1",)]
         assert await store.rows("SELECT count(*) FROM reading") == [(0,)]
+
+
+async def test_what_was_deleted_by_others_makes_room_below_the_cap(tmp_path: Path) -> None:
+    async with writing_store(tmp_path, cap_bytes=10_000) as store:
+        await store.add_device("d")
+        for _ in range(5):
+            await store.take(*(telemetry("d", "x" * 500) for _ in range(15)))
+            await store.store.write(lambda connection: connection.execute(delete(dead_letter)))
+        assert store.dead_letters.dropped_total == 0
+        await store.take(*(telemetry("d", "x" * 500) for _ in range(15)))
+    async with writing_store(tmp_path, cap_bytes=10_000) as store:
+        await store.take(*(telemetry("d", "x" * 500) for _ in range(15)))
+        assert store.dead_letters.dropped_total == 10
+        [(held,)] = await store.rows("SELECT sum(length(payload)) FROM dead_letter")
+        assert held == 10_000
+
+
+async def test_deletions_that_are_rolled_back_make_no_room(tmp_path: Path) -> None:
+    def fail(connection: Connection) -> None:
+        connection.execute(delete(dead_letter))
+        raise ValueError
+
+    async with writing_store(tmp_path, cap_bytes=10_000) as store:
+        await store.add_device("d")
+        await store.take(*(telemetry("d", "x" * 500) for _ in range(20)))
+        with pytest.raises(ValueError):
+            await store.store.write(fail)
+        await store.take(telemetry("d", "x" * 500))
+        assert store.dead_letters.dropped_total == 1

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, func, select
 
 from foundation.errors import Conflict, NotFound
+from foundation.stored import Skipped
 from gateway.alerts import saved, tables
 from gateway.alerts.engine import Engine, KnownDevice
 from gateway.alerts.lifecycle import Alert, Change
@@ -240,21 +241,21 @@ class Pair:
         self.now += down
         self.threshold.restart(self.now, self.listened)
         self.silence.restart(down_at, self.listened)
-        progress = saved.load_progress(self.connection)
+        progress = saved.load_progress(self.connection, Skipped())
         assert progress.next_alert_id == self.engine.next_alert_id
         assert progress.listened_us == down_at * SECOND
         self.engine = Engine(self.now * SECOND, STALE_S * SECOND, progress.next_alert_id)
         changes = self.engine.restore(
             self.rules,
             [KnownDevice("d", "k", self.silence.heard * SECOND)],
-            saved.load_open_alerts(self.connection),
+            saved.load_open_alerts(self.connection, Skipped()),
             {} if self.newest is None else {("d", "t"): self.newest * SECOND},
             progress.listened_us,
         )
         assert changes == []
 
     def compare(self) -> None:
-        stored = saved.load_open_alerts(self.connection)
+        stored = saved.load_open_alerts(self.connection, Skipped())
         assert stored == self.engine.open_alerts()
         fired = self.connection.execute(FIRED).scalar()
         assert fired == self.threshold.fired + self.silence.fired

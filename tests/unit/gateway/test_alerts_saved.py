@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from foundation.stored import Skipped
 from gateway.alerts import saved, tables
 from gateway.alerts.lifecycle import Alert, Change, Reason, State
 from gateway.alerts.rules import Severity
@@ -54,8 +55,8 @@ def stored(connection: Connection) -> list[Alert]:
 
 def test_an_alert_is_the_same_after_the_table(connection: Connection) -> None:
     saved.save(connection, [Change(ALERT, State.FIRING)], Progress(5, 40, 4))
-    assert saved.load_open_alerts(connection) == [ALERT]
-    assert saved.load_progress(connection) == Progress(5, 40, 4)
+    assert saved.load_open_alerts(connection, Skipped()) == [ALERT]
+    assert saved.load_progress(connection, Skipped()) == Progress(5, 40, 4)
 
 
 def test_saving_the_same_again_changes_nothing(connection: Connection) -> None:
@@ -68,13 +69,13 @@ def test_of_several_changes_of_an_alert_the_last_is_stored(connection: Connectio
     changes = [changed(ALERT, state=State.FIRING), changed(ALERT, state=State.RESOLVED, resolved_us=50)]
     saved.save(connection, changes, Progress(5, 40, 4))
     assert [alert.state for alert in stored(connection)] == [State.RESOLVED]
-    assert saved.load_open_alerts(connection) == []
+    assert saved.load_open_alerts(connection, Skipped()) == []
 
 
 def test_an_alert_that_never_fired_is_not_kept(connection: Connection) -> None:
     pending = changed(ALERT, state=State.PENDING, has_fired=False)
     saved.save(connection, [pending], Progress(5, 40, 4))
-    assert len(saved.load_open_alerts(connection)) == 1
+    assert len(saved.load_open_alerts(connection, Skipped())) == 1
     saved.save(connection, [changed(pending.alert, state=State.RESOLVED)], Progress(5, 40, 4))
     assert stored(connection) == []
 
@@ -93,28 +94,28 @@ def test_the_table_refuses_a_second_open_alert_for_a_rule_and_subject(connection
 
 
 def test_a_new_database_has_no_progress(connection: Connection) -> None:
-    assert saved.load_progress(connection) == Progress(0, None, 1)
+    assert saved.load_progress(connection, Skipped()) == Progress(0, None, 1)
 
 
 def test_the_id_of_a_stored_alert_is_not_given_out_again(connection: Connection) -> None:
     saved.save(connection, [Change(ALERT, State.FIRING)], Progress(5, 40, 2))
-    assert saved.load_progress(connection).next_alert_id == 4
+    assert saved.load_progress(connection, Skipped()).next_alert_id == 4
 
 
 def test_rules_come_back_in_order_and_the_newest_of_an_id(connection: Connection) -> None:
     for rule in (QUIET, HOT, hot(name="Hotter", enabled=False)):
         saved.save_rule(connection, rule, 1)
-    assert saved.load_rules(connection) == ([hot(name="Hotter", enabled=False), QUIET], [])
+    assert saved.load_rules(connection, Skipped()) == ([hot(name="Hotter", enabled=False), QUIET], [])
     assert saved.delete_rule(connection, "hot")
     assert not saved.delete_rule(connection, "hot")
-    assert saved.load_rules(connection) == ([QUIET], [])
+    assert saved.load_rules(connection, Skipped()) == ([QUIET], [])
 
 
 def test_a_rule_that_cannot_be_read_is_named_and_stays(connection: Connection) -> None:
     saved.save_rule(connection, HOT, 1)
     body = '{"kind":"rate_of_change","id":"later"}'
     connection.execute(insert(tables.rule).values(id="later", body=body, enabled=True, updated_us=1))
-    rules, (unreadable,) = saved.load_rules(connection)
+    rules, (unreadable,) = saved.load_rules(connection, Skipped())
     assert rules == [HOT]
     assert unreadable.id == "later"
     assert "rate_of_change" in unreadable.reason

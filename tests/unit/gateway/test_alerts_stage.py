@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, insert
 from devices import registry as device_registry
 from foundation.clock import Clock
 from foundation.errors import Conflict, NotFound, Unavailable
+from foundation.stored import Skipped
 from gateway.alerts import saved, tables
 from gateway.alerts import stage as stage_module
 from gateway.alerts.lifecycle import Alert, Change, Reason, State
@@ -129,7 +130,7 @@ class School:
             await self.breathe()
 
     async def open_alerts(self) -> list[Alert]:
-        return await self.world.store.read(saved.load_open_alerts)
+        return await self.world.store.read(lambda connection: saved.load_open_alerts(connection, Skipped()))
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ async def school(tmp_path: Path) -> AsyncIterator[School]:
             )
         )
         catalogue = Catalogue(world.registry)
-        await world.store.read(catalogue.load)
+        await world.store.read(lambda connection: catalogue.load(connection, Skipped()))
         yield School(world, FullDisk(world.store), catalogue)
 
 
@@ -214,7 +215,7 @@ async def test_a_series_without_a_rule_is_looked_up_once(school: School) -> None
             return super().series(series_id)
 
     counting = Counting(school.world.registry)
-    await school.world.store.read(counting.load)
+    await school.world.store.read(lambda connection: counting.load(connection, Skipped()))
     school.catalogue = counting
     async with school.running(HOT):
         for _ in range(5):

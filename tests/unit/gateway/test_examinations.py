@@ -12,8 +12,9 @@ from gateway.configuration.layers import load
 from gateway.doors.bridge import bridge_room
 from gateway.doors.http import check_pages
 from gateway.doors.ports import check_port
-from gateway.store.examination import check_data, clock_finding, file_system_of
+from gateway.store.examination import check_data, check_database, clock_finding, file_system_of
 from gateway.tls.examination import check_certificate
+from tests.school_database import opened
 
 
 def us(year: int, month: int = 6) -> int:
@@ -126,3 +127,12 @@ def test_web_pages_that_were_not_built_are_bad(tmp_path: Path) -> None:
     assert (finding.verdict, finding.advice) == (Verdict.BAD, "build them with: make setup")
     (tmp_path / "index.html").write_text("")
     assert check_pages(tmp_path / "index.html").verdict is Verdict.GOOD
+
+
+@pytest.mark.parametrize("damaged", ["yesterday", "-5", "", "9" * 40, b"\x00\xff"])
+def test_a_damaged_note_of_the_clock_does_not_keep_the_doctor_from_looking(tmp_path: Path, damaged: object) -> None:
+    with opened(tmp_path) as connection:
+        connection.exec_driver_sql("INSERT INTO fact VALUES ('clock_high_us', ?)", (damaged,))
+    findings = {finding.subject: finding for finding in check_database(tmp_path)}
+    assert findings["database"].verdict is Verdict.GOOD
+    assert findings["clock"].verdict is Verdict.GOOD
