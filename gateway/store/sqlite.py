@@ -21,6 +21,7 @@ CHECKPOINT_PAGES = 16_000
 
 
 READERS = 4
+"""Threads that read. There is one connection more, for look-ups on the event loop."""
 
 
 READER_CACHE_KIB = 4096
@@ -64,7 +65,7 @@ def open_engine(path: Path, *, cache_bytes: int = 32 << 20, read_only: bool = Fa
     `read_only` a small pool of connections that cannot write."""
     engine = create_engine(
         f"sqlite:///{path}",
-        pool_size=READERS if read_only else 1,
+        pool_size=READERS + 1 if read_only else 1,
         max_overflow=0,
         connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None, "check_same_thread": False},
     )

@@ -21,7 +21,9 @@ from gateway.ingest.tables import dead_letter
 from gateway.people import cards, people
 from gateway.store import database
 from gateway.store.facts import write_fact
+from gateway.store.sqlite import READERS
 from tests.declared import SALVAGED
+from tests.eventually import eventually
 from tests.writing_store import SCHOOL_KEY, WritingStore, frame, now_us, telemetry, writing_store
 
 
@@ -524,3 +526,22 @@ async def test_deletions_that_are_rolled_back_make_no_room(tmp_path: Path) -> No
             await store.store.write(fail)
         await store.take(telemetry("d", "x" * 500))
         assert store.dead_letters.dropped_total == 1
+
+
+async def test_a_look_up_on_the_event_loop_waits_for_no_slow_query(tmp_path: Path) -> None:
+    """A device that signs in with a wrong secret has the registry read again while all readers are busy."""
+    is_over = threading.Event()
+    begun: list[int] = []
+
+    def slow(connection: Connection) -> int:
+        begun.append(1)
+        is_over.wait(60)
+        return int(connection.execute(text("SELECT 1")).scalar_one())
+
+    async with writing_store(tmp_path) as store:
+        queries = [asyncio.create_task(store.store.read(slow)) for _ in range(2 * READERS)]
+        await eventually(lambda: len(begun) == READERS)
+        assert store.store.read_now(lambda connection: connection.execute(text("SELECT 2")).scalar_one()) == 2
+        assert not any(query.done() for query in queries)
+        is_over.set()
+        assert await asyncio.gather(*queries) == [1] * len(queries)
