@@ -54,8 +54,8 @@ class Store:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, query)
 
     def read_now(self, query: Callable[[Connection], T]) -> T:
-        """Runs `query` in the calling thread: for start-up, and for a look-up of microseconds on the event loop. There is
-        a connection for it that no `read` can take."""
+        """Runs `query` in the calling thread: for start-up, and for a look-up of microseconds on the event loop. There
+        is a connection for it that no `read` can take."""
         return self._read(query)
 
     def _read(self, query: Callable[[Connection], T]) -> T:
