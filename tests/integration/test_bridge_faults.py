@@ -19,6 +19,7 @@ from tests.eventually import eventually
 from tests.held_sink import HeldSink
 from tests.mosquitto_process import MosquittoProcess
 from tests.running_bridge import numbered, published, publisher, running_bridge
+from tests.scripted_server import scripted_server
 
 RETAINED = 100_000
 
@@ -156,16 +157,13 @@ async def test_a_broker_that_lies_ends_its_own_connection_and_nothing_else() -> 
                 said += packet
             writer.write(said)
             await writer.drain()
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
 
     sink = HeldSink()
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        port = int(server.sockets[0].getsockname()[1])
-        async with running_bridge(port, sink, subscribe=("sg/#",), is_connected=False, wait_share=0.0) as bridge:
-            await eventually(lambda: bridge.counters.failures_total >= 500)
+    async with (
+        scripted_server(serve) as port,
+        running_bridge(port, sink, subscribe=("sg/#",), is_connected=False, wait_share=0.0) as bridge,
+    ):
+        await eventually(lambda: bridge.counters.failures_total >= 500)
     assert all(isinstance(frame.payload, bytes) for frame in sink.frames)
 
 

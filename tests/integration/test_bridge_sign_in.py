@@ -14,6 +14,7 @@ from tests.eventually import eventually
 from tests.held_sink import HeldSink
 from tests.mosquitto_process import MosquittoProcess
 from tests.running_bridge import numbered, published, publisher, running_bridge
+from tests.scripted_server import scripted_server
 
 PASSWORD = "correct horse"
 
@@ -102,14 +103,10 @@ async def test_a_peer_that_is_no_broker_for_us_is_tried_again(answer: bytes, rea
         await reader.read(1)
         writer.write(answer)
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        port = int(server.sockets[0].getsockname()[1])
-        async with running_bridge(port, HeldSink(), is_connected=False) as bridge:
-            await eventually(lambda: bridge.counters.failures_total >= 2)
-            assert (bridge.state, bridge.reason) == ("connecting", reason)
+    async with scripted_server(serve) as port, running_bridge(port, HeldSink(), is_connected=False) as bridge:
+        await eventually(lambda: bridge.counters.failures_total >= 2)
+        assert (bridge.state, bridge.reason) == ("connecting", reason)
 
 
 async def test_a_broker_that_puts_all_of_a_user_under_one_id_keeps_the_session(tmp_path: Path) -> None:
