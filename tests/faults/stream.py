@@ -8,22 +8,13 @@ from types import TracebackType
 from typing import Self
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MessageState
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.patient_client import PatientClient
 
 WINDOW = 200
 WITHIN_S = 120.0
 """How long a test waits for what has to come: many times what a busy machine needs."""
-
-
-class PatientClient(mqtt.Client):
-    """paho 2.2 forgets, when it fails to connect twice in a row, that it had sent PUBREL for a QoS 2 message, and sends
-    the message as a new one. This one remembers, as [MQTT-4.4.0-1] asks."""
-
-    def _messages_reconnect_reset_out(self) -> None:
-        released = [one for one in self._out_messages.values() if one.state is MessageState.MQTT_MS_RESEND_PUBREL]
-        super()._messages_reconnect_reset_out()
-        for message in released:
-            message.state = MessageState.MQTT_MS_RESEND_PUBREL
 
 
 def client(port: int, client_id: str, secret: str) -> mqtt.Client:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from tests.patient_client import PatientClient
 
 V311, V5 = MQTTProtocolVersion.MQTTv311, MQTTProtocolVersion.MQTTv5
 WITHIN_S = 120.0
@@ -64,7 +66,7 @@ class PahoClient:
         self._clean = clean
         self._connect = {"SessionExpiryInterval": expiry_s, **connect} if expiry_s else connect
         session = {"clean_session": clean} if version is V311 else {}
-        self.client = client = Client(
+        self.client = client = PatientClient(
             CallbackAPIVersion.VERSION2,
             client_id,
             protocol=version,
@@ -91,27 +93,32 @@ class PahoClient:
         client.on_message = lambda _client, _data, message: self._messages.put(message)
 
     def _on_connect(
-        self, _client: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, told: Properties | None
+        self, _client: PatientClient, _data: object, flags: ConnectFlags, reason: ReasonCode, told: Properties | None
     ) -> None:
         self._connacks.put(ConnAck(flags.session_present, reason, told))
 
     def _on_subscribe(
-        self, _client: Client, _data: object, _id: int, reasons: list[ReasonCode], _told: Properties | None
+        self, _client: PatientClient, _data: object, _id: int, reasons: list[ReasonCode], _told: Properties | None
     ) -> None:
         self._subacks.put([reason.value for reason in reasons])
 
     def _on_unsubscribe(
-        self, _client: Client, _data: object, _id: int, reasons: list[ReasonCode], _told: Properties | None
+        self, _client: PatientClient, _data: object, _id: int, reasons: list[ReasonCode], _told: Properties | None
     ) -> None:
         self._unsubacks.put([reason.value for reason in reasons])
 
     def _on_publish(
-        self, _client: Client, _data: object, packet_id: int, reason: ReasonCode, _told: Properties | None
+        self, _client: PatientClient, _data: object, packet_id: int, reason: ReasonCode, _told: Properties | None
     ) -> None:
         self._pubacks.put((packet_id, reason.value))
 
     def _on_disconnect(
-        self, _client: Client, _data: object, _flags: DisconnectFlags, reason: ReasonCode, _told: Properties | None
+        self,
+        _client: PatientClient,
+        _data: object,
+        _flags: DisconnectFlags,
+        reason: ReasonCode,
+        _told: Properties | None,
     ) -> None:
         self._ends.put(reason)
 
